@@ -34,6 +34,10 @@ class Error {
         hint_ = std::move(hint);
         return std::move(*this);
     }
+    Error&& with_code(Code code) && {
+        code_ = code;
+        return std::move(*this);
+    }
     // Says what the failing step was part of: "mounting /sys/fs/bpf: fsopen: …".
     Error&& within(std::string_view context) &&;
 

@@ -28,19 +28,19 @@ inline Failure fail_errno(int err, std::string what) { return Failure(Error::fro
 }  // namespace bpfwarden
 
 // The value of a Result, or an early return of its error. `auto fd = BW_TRY(open_it());`
-#define BW_TRY(expr)                                                              \
-    __extension__({                                                               \
-        auto&& bw_result_ = (expr);                                               \
-        if (!bw_result_) return ::bpfwarden::fail(std::move(bw_result_).error()); \
-        ::bpfwarden::detail::take(std::move(bw_result_));                         \
-    })
+#define BW_TRY(expr) BW_TRY_NAMED_(expr, , BW_JOIN_(bw_result_, __COUNTER__))
 
 // The same, with what the step was part of put before the message.
-#define BW_TRY_WITHIN(expr, context)                                                              \
-    __extension__({                                                                               \
-        auto&& bw_result_ = (expr);                                                               \
-        if (!bw_result_) return ::bpfwarden::fail(std::move(bw_result_).error().within(context)); \
-        ::bpfwarden::detail::take(std::move(bw_result_));                                         \
+#define BW_TRY_WITHIN(expr, context) BW_TRY_NAMED_(expr, .within(context), BW_JOIN_(bw_result_, __COUNTER__))
+
+#define BW_JOIN_(a, b) BW_JOIN2_(a, b)
+#define BW_JOIN2_(a, b) a##b
+// A statement expression (GNU); the name is unique so that one can stand inside another.
+#define BW_TRY_NAMED_(expr, wrap, name)                                    \
+    __extension__({                                                        \
+        auto&& name = (expr);                                              \
+        if (!name) return ::bpfwarden::fail(std::move(name).error() wrap); \
+        ::bpfwarden::detail::take(std::move(name));                        \
     })
 
 namespace bpfwarden::detail {

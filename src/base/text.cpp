@@ -153,6 +153,42 @@ std::string quoted(std::string_view text) {
     return out + "\"";
 }
 
+// The length of the UTF-8 sequence at the start of `text` and its code point; length 0 if it is broken (overlong forms
+// and surrogates included).
+static std::pair<std::size_t, std::uint32_t> decode_utf8(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80) return {1, first};
+    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) return {0, 0};
+    std::uint32_t code = first & (0x7fU >> length);
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return {0, 0};
+        code = code << 6 | (byte(i) & 0x3fU);
+    }
+    static constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return {0, 0};
+    return {length, code};
+}
+
+std::string printable(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        auto [length, code] = decode_utf8(text);
+        const bool acts = length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) ||
+                          (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+                          (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || code == 0x061c;
+        if (length == 0) length = 1;
+        if (acts)
+            for (std::size_t i = 0; i < length; ++i)
+                out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+        else
+            out += text.substr(0, length);
+        text.remove_prefix(length);
+    }
+    return out;
+}
+
 struct Unit {
     std::string_view name;
     std::uint64_t factor;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/file.hpp"
+
+#include <fcntl.h>
+
+namespace bpfwarden::kernel {
+
+static Result<std::string> read_all(int fd, const std::string& name) {
+    std::string text;
+    char buffer[16384];
+    while (true) {
+        const ssize_t n = ::read(fd, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno("reading " + name);
+        if (n == 0) return text;
+        text.append(buffer, static_cast<std::size_t>(n));
+    }
+}
+
+Result<std::string> read_file(const std::string& path) { return read_file_at(FdRef(AT_FDCWD), path.c_str()); }
+
+Result<std::string> read_file_at(FdRef directory, const char* name) {
+    const UniqueFd fd(::openat(directory.get(), name, O_RDONLY | O_CLOEXEC));
+    if (!fd) return fail_errno(std::string("opening ") + name);
+    return read_all(fd.get(), name);
+}
+
+Result<> write_file_at(FdRef directory, const char* name, std::string_view text) {
+    const UniqueFd fd(::openat(directory.get(), name, O_WRONLY | O_CLOEXEC));
+    if (!fd) return fail_errno(std::string("opening ") + name);
+    const ssize_t n = ::write(fd.get(), text.data(), text.size());
+    if (n < 0) return fail_errno(std::string("writing to ") + name);
+    if (static_cast<std::size_t>(n) != text.size()) return fail(Code::failed, std::string("a short write to ") + name);
+    return {};
+}
+
+}  // namespace bpfwarden::kernel

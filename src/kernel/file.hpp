@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole small files of /proc, /sys and cgroupfs.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+namespace bpfwarden::kernel {
+
+Result<std::string> read_file(const std::string& path);
+Result<std::string> read_file_at(FdRef directory, const char* name);
+// One write(2) of the whole text: the kernel's control files take it in one piece or not at all.
+Result<> write_file_at(FdRef directory, const char* name, std::string_view text);
+
+}  // namespace bpfwarden::kernel
