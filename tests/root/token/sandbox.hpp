@@ -39,6 +39,14 @@ inline token::LaunchRequest request(kernel::Delegation delegation,
     return made;
 }
 
+// "1 -2 " -> {1, -2}: how a child's results travel.
+inline std::vector<int> numbers(const std::string& text) {
+    std::vector<int> values;
+    for (std::size_t at = 0; at < text.size(); at = text.find(' ', at) + 1)
+        values.push_back(std::stoi(text.substr(at)));
+    return values;
+}
+
 // What `body` returned inside, or why it did not get there.
 inline Result<std::vector<int>> inside(const token::LaunchRequest& request,
                                        const std::function<std::vector<int>()>& body) {
@@ -57,10 +65,7 @@ inline Result<std::vector<int>> inside(const token::LaunchRequest& request,
     there.close();
     const auto message = BW_TRY(here.receive());
     BW_TRY(child.wait());
-    std::vector<int> values;
-    for (std::size_t at = 0; at < message.text.size(); at = message.text.find(' ', at) + 1)
-        values.push_back(std::stoi(message.text.substr(at)));
-    return values;
+    return numbers(message.text);
 }
 
 inline int errno_of(long result) { return result >= 0 ? 0 : -errno; }
