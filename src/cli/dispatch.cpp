@@ -45,7 +45,6 @@ static void add_command(CLI::App& parent, const Command& command, Args& args, co
     auto* app = parent.add_subcommand(std::string(command.verb), std::string(command.summary));
     app->footer(std::string(command.details));
     app->add_flag("--json", args.json, "print one JSON document");
-    if (command.passes_rest) app->positionals_at_end()->prefix_command(false);
     for (const auto& option : command.options) {
         const std::string name(option.name);
         if (option.value.empty()) {
@@ -60,6 +59,7 @@ static void add_command(CLI::App& parent, const Command& command, Args& args, co
         if (option.repeated) added->expected(1, 1 << 20)->allow_extra_args(false);
     }
     for (const auto& positional : command.positionals) {
+        if (command.passes_rest) break;  // take_rest() has them
         const std::string name(positional.name);
         const int most =
             positional.most == many ? CLI::detail::expected_max_vector_size : static_cast<int>(positional.most);
@@ -68,6 +68,7 @@ static void add_command(CLI::App& parent, const Command& command, Args& args, co
                std::string(positional.help))
             ->required(positional.least > 0)
             ->expected(static_cast<int>(positional.least), most)
+            ->allow_extra_args(positional.most == many)
             ->type_name("");
     }
     app->callback([&chosen, &command] { chosen = &command; });
@@ -102,6 +103,32 @@ static std::optional<int> unknown_word(std::span<char*> argv) {
     return std::nullopt;
 }
 
+// Whether the first word that is no option names this command (of no object).
+static bool names_command(std::span<char*> argv, const Command& command) {
+    for (const char* word : argv.subspan(1))
+        if (*word != '-') return command.object.empty() && command.verb == word;
+    return false;
+}
+
+// Where the command line of another program begins: after "--", or at the first word that is neither an option of ours
+// nor an option's value, as with env(1). What is ours stays in `argv`.
+static std::vector<std::string> take_rest(const Command& command, std::span<char*>& argv) {
+    const auto option = [&](std::string_view word) { return std::ranges::find(command.options, word, &Option::name); };
+    std::size_t at = 0;
+    while (at < argv.size() && argv[at] != command.verb) ++at;
+    for (++at; at < argv.size(); ++at) {
+        const std::string_view word = argv[at];
+        if (word == "--" || !word.starts_with('-')) break;
+        const auto known = option(word);
+        if (known != command.options.end() && !known->value.empty()) ++at;
+    }
+    if (at >= argv.size()) return {};
+    const auto from = argv.begin() + static_cast<std::ptrdiff_t>(at);
+    std::vector<std::string> rest(std::string_view(*from) == "--" ? from + 1 : from, argv.end());
+    argv = argv.first(at);
+    return rest;
+}
+
 int dispatch(std::span<char*> argv) {
     Args args;
     const Command* chosen = nullptr;
@@ -121,6 +148,9 @@ int dispatch(std::span<char*> argv) {
         add_command(*parent, command, args, chosen);
     }
     if (const auto status = unknown_word(argv)) return *status;
+    for (const auto& command : command_table())
+        if (command.passes_rest && names_command(argv, command))
+            args.positionals[std::string(command.positionals.front().name)] = take_rest(command, argv);
     try {
         app.parse(static_cast<int>(argv.size()), argv.data());
     } catch (const CLI::Success& asked_for_help) {

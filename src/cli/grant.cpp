@@ -1,5 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/command.hpp"
+// `bpfwarden grant …`: the table entries. Each verb is a file of its own.
+#include "cli/grant.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
 namespace bpfwarden::cli {
-std::vector<Command> grant_commands() { return {}; }
+
+static const Option root_option{"--root", "DIR", "look for installed grants under DIR/etc and DIR/usr/lib"};
+static constexpr std::string_view file_help = "a grant: a file, the name of an installed one, or - for standard input";
+
+std::vector<Command> grant_commands() {
+    return {
+        {"grant",
+         "check",
+         "say whether grants are right, and what is wrong with them",
+         "Prints every error and warning with its line and column, and one line for each FILE. The exit status is 0 if "
+         "no file has an error, else 1; 5 or 6 if a file cannot be read.",
+         {{"FILE", file_help, 1, many}},
+         {root_option},
+         grant_check},
+        {"grant",
+         "show",
+         "show everything that a grant allows, and who holds it to that",
+         "Groups, `any`, includes and implied values are spelled out, each with where it comes from; then the masks "
+         "for a "
+         "kernel token, and who enforces each key on each way in.",
+         {{"FILE", file_help}},
+         {root_option},
+         grant_show},
+        {"grant",
+         "explain",
+         "say whether a grant allows an operation, and which line decides",
+         "OPERATION is one of: map_create TYPE; prog_load TYPE [attach=TYPE] [helper=NAME]… [kfunc=NAME]… "
+         "[feature=NAME]… [instructions=N] [sha256=HEX] [signer=NAME] [function=NAME] [tracepoint=NAME]; btf_load; "
+         "attach TYPE [program=TYPE] [cgroup=PATH] [interface=NAME] [tracepoint=NAME] [function=NAME] "
+         "[uprobe=PATH:SYMBOL]; perf_event_open tracepoint=NAME|function=NAME|uprobe=PATH:SYMBOL|event=KIND/NAME; "
+         "command NAME; helper NAME; kfunc NAME. The exit status is 0 if it is allowed, 1 if not.",
+         {{"FILE", "a grant (as for show), then the OPERATION in words", 2, many}},
+         {root_option},
+         grant_explain},
+        {"grant",
+         "diff",
+         "say what a new version of a grant widens and narrows",
+         "The exit status is 0 if NEW allows nothing that OLD refuses (it is the same, or narrower), 1 if it widens.",
+         {{"FILE", "the OLD grant and the NEW one (each as for show)", 2, 2}},
+         {root_option},
+         grant_diff},
+        {"grant",
+         "list",
+         "list the installed grants",
+         "From /etc/bpfwarden/grants.d and /usr/lib/bpfwarden/grants.d; a file in /etc hides one of the same name.",
+         {},
+         {root_option},
+         grant_list},
+        {"grant",
+         "init",
+         "write a first grant to start from",
+         "The grant goes to standard output, or to a new file with --output; it passes `grant check` as it is.",
+         {},
+         {{"--template", "NAME", "xdp, tracing or cgroup", false, true},
+          {"--name", "NAME", "the name of the grant (default: the template's)"},
+          {"--user", "USER", "who may open it (default: root only)"},
+          {"--output", "FILE", "write to FILE, which must not exist"},
+          {"--dry-run", "", "with --output: say what would be written"}},
+         grant_init},
+    };
+}
+
+grant::LoadOptions load_options(const Args& args) {
+    grant::LoadOptions options;
+    if (const auto root = args.value("--root")) options.root = *root;
+    return options;
+}
+
+void print_diagnostics(const grant::Checked& checked, std::FILE* to) {
+    for (const auto& one : checked.diagnostics.sorted()) fmt::print(to, "{}\n", one.text());
+    const auto more = [&](std::size_t count, std::string_view what) {
+        if (count > grant::Diagnostics::limit)
+            fmt::print(to, "{}: {} more {}\n", grant::Position{checked.file, 0, 0}.text(),
+                       count - grant::Diagnostics::limit, what);
+    };
+    more(checked.diagnostics.errors(), "errors");
+    more(checked.diagnostics.warnings(), "warnings");
+}
+
+Result<grant::Checked> read_valid(const std::string& what, const Args& args) {
+    auto checked = BW_TRY(grant::check_file(what, load_options(args)));
+    if (checked.grant) return checked;
+    // The command cannot do its work; what is wrong goes where errors go.
+    print_diagnostics(checked, stderr);
+    return fail(Error(Code::bad_input, fmt::format("{} has errors", grant::Position{checked.file, 0, 0}.text())));
+}
+
 }  // namespace bpfwarden::cli

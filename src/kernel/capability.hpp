@@ -24,7 +24,8 @@ std::string capability_name(unsigned number);
 Result<CapabilityMask> effective_capabilities();
 // Leaves the calling thread with exactly `keep`, in every set, also across execve() by a user other than root (ambient
 // set), and with a bounding set of `keep`, so that no file capability or set-uid program can bring more back. Needs
-// CAP_SETPCAP for the bounding set.
+// CAP_SETPCAP (permitted is enough) unless the bounding set is that small already. A change from uid 0 to another
+// clears the ambient set, so change the uid first, with prctl(PR_SET_KEEPCAPS, 1) before it, then call this.
 Result<> keep_only(CapabilityMask keep);
 
 }  // namespace bpfwarden::kernel

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: what happens is in the scripts it calls, and each can be called without it.
+#   make test-vm KERNEL=lts TEST='token_*'     one kernel, some tests
+SHELL    := /bin/bash
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+KERNEL   ?= all
+TEST     ?=
+SECONDS  ?= 60
+filter    = $(if $(TEST),--filter '$(TEST)')
+kernels   = $(if $(filter all,$(KERNEL)),vm,$(addprefix vm-,$(KERNEL)))
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps deps-build deps-demo
+deps: ## install what building and testing need (asks first; YES=1 says yes)
+	@tools/deps build test
+
+deps-build:
+	@tools/deps build
+
+deps-demo:
+	@tools/deps build demo
+
+.PHONY: build
+build: ## compile everything into build/
+	@tools/build
+
+.PHONY: install
+install: build ## install the programs (PREFIX=/usr/local, DESTDIR=)
+	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+
+.PHONY: demo
+demo: deps-demo ## run an unmodified BPF program without root, under a grant
+	@tools/build src/all examples/all
+	@examples/demo/demo
+
+.PHONY: test test-unit test-root test-vm soak
+test: deps ## every test: checks, unit, root, guests of three kernels, install
+	@tools/build
+	@tests/run
+
+test-unit: build ## tests that need no privilege (TEST=pattern)
+	@tests/run check unit $(filter)
+
+test-root: build ## tests that need root on this machine (TEST=pattern)
+	@tests/run root $(filter)
+
+test-vm: build ## tests in guests (KERNEL=floor|lts|edge|all TEST=pattern)
+	@tests/run $(kernels) $(filter)
+
+soak: deps ## every test with large counts, and on a fresh Debian; takes hours
+	@tools/build
+	@BPFWARDEN_SOAK=1 tests/run --soak
+
+.PHONY: bench
+bench: build ## measure, as a table and as JSON
+	@bench/run
+
+.PHONY: fuzz
+fuzz: ## run each fuzzer for a while (SECONDS=60)
+	@tools/fuzz '$(SECONDS)'
+
+.PHONY: check fmt
+check: ## layers, licences, format, shell scripts, and clang-tidy on what changed
+	@tests/run check
+	@tools/tidy
+
+fmt: ## format the sources
+	@git ls-files -z '*.cpp' '*.hpp' '*.h' '*.c' | xargs -0 -r clang-format-19 -i

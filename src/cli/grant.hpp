@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs of `bpfwarden grant` share.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "cli/command.hpp"
+#include "grant/load.hpp"
+
+namespace bpfwarden::cli {
+
+Result<int> grant_check(const Args& args);
+Result<int> grant_show(const Args& args);
+Result<int> grant_explain(const Args& args);
+Result<int> grant_diff(const Args& args);
+Result<int> grant_list(const Args& args);
+Result<int> grant_init(const Args& args);
+
+grant::LoadOptions load_options(const Args& args);
+// Every problem on lines of its own, and how many more there were.
+void print_diagnostics(const grant::Checked& checked, std::FILE* to);
+// The grant for a command that needs a valid one: its problems go to stderr and the error is bad_input.
+Result<grant::Checked> read_valid(const std::string& what, const Args& args);
+
+}  // namespace bpfwarden::cli

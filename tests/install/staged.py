@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Installs into a staging folder, as a package's build does, and looks at what lies there."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("BPFWARDEN_BUILD", ROOT / "build"))
+PREFIX = "/usr"
+# Linked in statically: Debian 12's own libbpf knows no tokens, and the installed programs must not need another.
+NOT_NEEDED = ("libbpf.so", "libCLI", "libgtest", "libgmock", "libbenchmark")
+
+failed = False
+
+
+def check(name: str, problems: list[str]) -> None:
+    global failed
+    for problem in problems:
+        print(f"    {problem}")
+    failed = failed or bool(problems)
+    print(f"ok {name}" if not problems else f"not ok {name}: {problems[0]}")
+
+
+def output(*argv) -> str:
+    return subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace").stdout
+
+
+def install(stage: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(["cmake", "--install", BUILD, "--prefix", PREFIX], env={**os.environ, "DESTDIR": str(stage)}, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+
+def is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def paths_in(path: Path, scratch: Path) -> list[bytes]:
+    """Which of this machine's own paths the file holds. Debug information is left out: it names sources on purpose, and packages
+    strip it."""
+    copy = scratch / "copy"
+    shutil.copy(path, copy)
+    if is_elf(path):
+        subprocess.run(["strip", "--strip-debug", copy], check=True)
+    data = copy.read_bytes()
+    return [place for place in {os.fsencode(ROOT), os.fsencode(BUILD)} if place + b"/" in data]
+
+
+def states(stage: Path) -> dict:
+    return {str(p.relative_to(stage)): (p.lstat().st_mode, p.lstat().st_size) for p in stage.rglob("*")}
+
+
+def look(stage: Path, scratch: Path) -> None:
+    files = [p for p in stage.rglob("*") if p.is_file() and not p.is_symlink()]
+    elves = [p for p in files if is_elf(p)]
+    version = re.search(r"project\(bpfwarden VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    program = stage / "usr/sbin/bpfwarden"
+
+    wanted = ["usr/sbin/bpfwarden"]
+    wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
+    wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
+    check("what must be there", [f"{name} is missing" for name in wanted if not (stage / name).is_file()])
+    check("nothing outside the prefix", [str(p.relative_to(stage)) for p in files if p.relative_to(stage).parts[0] not in ("usr", "etc")])
+    check("modes", [f"{p.relative_to(stage)}: {stat.filemode(p.lstat().st_mode)}" for p in stage.rglob("*")
+                    if not p.is_symlink() and p.stat().st_mode & (stat.S_IWOTH | stat.S_IWGRP | stat.S_ISUID | stat.S_ISGID)])
+    check("empty files", [str(p.relative_to(stage)) for p in files if p.stat().st_size == 0])
+    check("paths of this machine", [f"{p.relative_to(stage)} holds {place.decode()}" for p in files for place in paths_in(p, scratch)])
+    needed = {p: output("readelf", "-d", p) for p in elves}
+    check("libraries", [f"{p.name} needs {name}" for p, text in needed.items() for name in re.findall(r"NEEDED.*\[(.*)\]", text)
+                        if name.startswith(NOT_NEEDED)])
+    check("no search path of libraries", [f"{p.name}: {line.strip()}" for p, text in needed.items() for line in text.splitlines()
+                                          if "RPATH" in line or "RUNPATH" in line])
+    headers = {p: output("readelf", "-lW", p) for p in elves if not p.name.endswith(".bpf.o")}
+    check("hardening", [f"{p.name}: no PIE" for p in headers if "DYN" not in output("readelf", "-h", p)]
+          + [f"{p.name}: no full RELRO" for p, text in headers.items() if "GNU_RELRO" not in text or not re.search("BIND_NOW|NOW", needed[p])]
+          + [f"{p.name}: an executable stack" for p, text in headers.items() if re.search(r"GNU_STACK.*RWE", text)])
+
+    said = output(program, "--version").strip()
+    check("version", [] if said == f"bpfwarden {version}" else [f"--version says {said!r}, CMakeLists.txt {version}"])
+    helped = subprocess.run([program, "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    check("help", [] if helped.returncode == 0 and helped.stdout and not helped.stderr else [f"--help: {helped}"])
+    wrong = subprocess.run([program, "no-such-command"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    check("usage", [] if wrong.returncode == 2 and wrong.stderr and not wrong.stdout else [f"an unknown command: {wrong}"])
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="bpfwarden-stage-") as name:
+        stage, scratch = Path(name) / "stage", Path(name) / "scratch"
+        stage.mkdir(mode=0o755)
+        scratch.mkdir()
+        done = install(stage)
+        check("cmake --install", [] if done.returncode == 0 else done.stdout.splitlines()[-3:])
+        if done.returncode:
+            return 1
+        look(stage, scratch)
+        before = states(stage)
+        again = install(stage)
+        check("a second install changes nothing", [] if again.returncode == 0 and states(stage) == before else [again.stdout[-500:]])
+    return 1 if failed else 0
+
+
+sys.exit(main())
