@@ -65,6 +65,8 @@ int token_by_direct_calls() {
     EXPECT_EQ(::pipe2(from_child, O_CLOEXEC), 0);
     const pid_t child = ::fork();
     if (child == 0) {
+        ::close(to_child[1]);
+        ::close(from_child[0]);
         int context = -1, go = 0;
         const auto fail = [&] { ::_exit(errno == 0 ? 125 : errno); };
         if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail();

@@ -81,6 +81,17 @@ TEST(Btf, TellsKfuncsFromFunctionsOfThatName) {
     EXPECT_TRUE(marked->marks_kfuncs());
     EXPECT_TRUE(marked->function("another").kfunc);
     EXPECT_FALSE(marked->function("a_function").kfunc);
+    EXPECT_FALSE(marked->function("no_such").kfunc);
+}
+
+// Sorted by name, as newer kernels have it, a mark can come before what it marks.
+TEST(Btf, FindsMarksBeforeTheirFunctions) {
+    Blob blob;
+    blob.type(blob.name("bpf_kfunc"), 17, 0, {~0U}, 2);
+    blob.type(blob.name("bpf_put_file"), 12, 1, {});
+    const auto btf = Btf::from_bytes(blob.bytes());
+    ASSERT_TRUE(btf);
+    EXPECT_TRUE(btf->function("bpf_put_file").kfunc);
 }
 
 // Found under a name of its own, so that a later kind does not hide the earlier types.
