@@ -106,9 +106,8 @@ class Victim {
     kernel::Channel channel_;
 };
 
-// The attack once a directory fd is had: deny connect() to everybody in it. Leaves the link with the caller.
-int attach_deny(int directory) {
-    if (directory < 0) return directory;
+// The attack needs a program, from the token, and a directory fd: then everybody in that cgroup is denied connect().
+int load_deny() {
     const bpf_insn deny[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
@@ -116,8 +115,13 @@ int attach_deny(int directory) {
     opts.expected_attach_type = static_cast<bpf_attach_type>(connect4);
     opts.token_fd = static_cast<std::uint32_t>(own_token());
     opts.prog_flags = token_flag;
-    const int program = ::bpf_prog_load(static_cast<bpf_prog_type>(cgroup_sock_addr), "deny", "GPL", deny, 2, &opts);
-    if (program < 0) return -10000 - errno;
+    return ::bpf_prog_load(static_cast<bpf_prog_type>(cgroup_sock_addr), "deny", "GPL", deny, 2, &opts);
+}
+
+// Leaves the link with the caller.
+int attach(int program, int directory) {
+    if (program < 0) return -10000;
+    if (directory < 0) return directory;
     return errno_of(::bpf_link_create(program, directory, static_cast<bpf_attach_type>(connect4), nullptr));
 }
 
@@ -143,7 +147,8 @@ Outcome attack(const token::LaunchRequest& request, const std::function<int()>& 
             (void)there.send_error(entered.error());
             return 1;
         }
-        (void)there.send(std::to_string(attach_deny(way_in())));
+        const int program = load_deny();  // first: the way in may lead out of the token's namespace
+        (void)there.send(std::to_string(attach(program, way_in())));
         (void)there.receive();  // the link lives until the victim was asked
         return 0;
     });
@@ -237,7 +242,7 @@ TEST(Containment, OwnCgroupIsThere) {
     const std::string mount = cgroup_mount();
     const auto results = inside(attacker(true), [&] {
         const int own = open_directory(mount);
-        std::vector<int> all{own < 0 ? own : 0, attach_deny(own)};
+        std::vector<int> all{own < 0 ? own : 0, attach(load_deny(), own)};
         std::ifstream members(mount + "/cgroup.procs");
         int pid = 0, count = 0;
         while (members >> pid) ++count;
@@ -256,10 +261,11 @@ TEST(Containment, OwnCgroupGoesAway) {
             found += entry.path().filename().string().starts_with("bpfwarden-run-");
         return found;
     };
+    // Those of an earlier test may be going just now, so fewer than before is as good.
     const int before = count();
     ASSERT_TRUE(inside(attacker(true), [] { return std::vector{0}; }));
-    for (int i = 0; i < 500 && count() > before; ++i) ::usleep(2000);
-    EXPECT_EQ(count(), before);
+    for (int i = 0; i < 1000 && count() > before; ++i) ::usleep(5000);
+    EXPECT_LE(count(), before);
 }
 
 TEST(Containment, InheritedDescriptors) {
