@@ -52,7 +52,8 @@ test-root: build ## tests that need root on this machine (TEST=pattern)
 test-vm: build ## tests in guests (KERNEL=floor|lts|edge|all TEST=pattern)
 	@tests/run $(kernels) $(filter)
 
-soak: deps ## every test with large counts, and on a fresh Debian; takes hours
+soak: ## every test with large counts, and on a fresh Debian; takes hours
+	@tools/deps build soak
 	@tools/build
 	@BPFWARDEN_SOAK=1 tests/run --soak
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads a BPF object file and unloads it again: a libbpf program like any other, which knows nothing of grants or tokens.
+// Loads a BPF object file and unloads it again: a libbpf program like any other, which knows nothing of grants or
+// tokens.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

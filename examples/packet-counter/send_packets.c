@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends N UDP packets out of an interface, to all nodes on its link (ff02::1): they arrive at the other end of a veth pair.
+// Sends N UDP packets out of an interface, to all nodes on its link (ff02::1): they arrive at the other end of a veth
+// pair.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -11,7 +12,7 @@
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
 	int count, s;
 
 	if (argc != 3 || (count = atoi(argv[2])) <= 0) {

@@ -25,7 +25,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "watch_packets: loading: %s\n", strerror(errno));
 		return 1;
 	}
-	skeleton->links.count_packets = bpf_program__attach_xdp(skeleton->progs.count_packets, (int)if_nametoindex(argv[1]));
+	skeleton->links.count_packets =
+		bpf_program__attach_xdp(skeleton->progs.count_packets, (int)if_nametoindex(argv[1]));
 	if (!skeleton->links.count_packets) {
 		fprintf(stderr, "watch_packets: attaching to %s: %s\n", argv[1], strerror(errno));
 		return 1;

@@ -57,12 +57,25 @@ struct Command {
     int error_status = 0;
     // Everything from the first positional on belongs to another program ("-- CMD ARG…").
     bool passes_rest = false;
+    // Left out of --help, the manual and completions: for the build, not for people.
+    bool hidden = false;
 };
+
+// "grant check", or "run".
+std::string full_name(const Command& command);
+
+// What a command's `object` can be.
+struct Object {
+    std::string_view name;
+    std::string_view summary;
+};
+std::span<const Object> all_objects();
 
 // Each returns the commands of one object; command_table() joins them in the order of the manual.
 std::vector<Command> host_commands();
 std::vector<Command> grant_commands();
 std::vector<Command> run_commands();
+std::vector<Command> internal_commands();
 const std::vector<Command>& command_table();
 
 // Parses argv against the table and runs the command. Returns the exit status.

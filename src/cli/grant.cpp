@@ -60,7 +60,7 @@ std::vector<Command> grant_commands() {
          "write a first grant to start from",
          "The grant goes to standard output, or to a new file with --output; it passes `grant check` as it is.",
          {},
-         {{"--template", "NAME", "xdp, tracing or cgroup", false, true},
+         {{"--template", "xdp|tracing|cgroup", "what kind of programs it is for", false, true},
           {"--name", "NAME", "the name of the grant (default: the template's)"},
           {"--user", "USER", "who may open it (default: root only)"},
           {"--output", "FILE", "write to FILE, which must not exist"},

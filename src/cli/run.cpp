@@ -356,7 +356,7 @@ std::vector<Command> run_commands() {
     return {{
         .object = "",
         .verb = "run",
-        .summary = "Run an unmodified BPF program without root, under a grant",
+        .summary = "run an unmodified BPF program without root, under a grant",
         .details =
             "The command becomes the asked user in a user, mount and (by default) network namespace of its own, with "
             "only the\n"
@@ -367,7 +367,7 @@ std::vector<Command> run_commands() {
         .positionals = {{.name = "COMMAND", .help = "the command and its arguments", .least = 0, .most = many}},
         .options = {{.name = "--grant", .value = "FILE", .help = "the grant: a file, or the name of an installed one"},
                     {.name = "--user", .value = "USER[:GROUP]", .help = "who the command runs as (name or number)"},
-                    {.name = "--via", .value = "WAY", .help = "the way in: token"},
+                    {.name = "--via", .value = "token", .help = "the way in: a kernel token, the only one so far"},
                     {.name = "--net",
                      .value = "private|inherit",
                      .help = "a network namespace of its own (default), or the caller's"},

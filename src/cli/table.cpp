@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include "cli/command.hpp"
 
 namespace bpfwarden::cli {
 
+std::string full_name(const Command& command) {
+    return command.object.empty() ? std::string(command.verb) : fmt::format("{} {}", command.object, command.verb);
+}
+
+std::span<const Object> all_objects() {
+    static constexpr Object objects[] = {
+        {"grant", "what a user, a service or a container may do with BPF"},
+        {"host", "what this machine offers"},
+        {"internal", "for the build"},
+    };
+    return objects;
+}
+
 const std::vector<Command>& command_table() {
     static const std::vector<Command> table = [] {
         std::vector<Command> all;
-        for (auto part : {run_commands(), grant_commands(), host_commands()})
+        for (auto part : {run_commands(), grant_commands(), host_commands(), internal_commands()})
             for (auto& command : part) all.push_back(std::move(command));
         return all;
     }();

@@ -113,9 +113,15 @@ void Btf::each_type(Visit visit) const {
         at += sizeof(TypeHead);
         const auto tail = tail_size(kind, vlen);
         if (!tail || *tail > types_.size() - at) return;
-        visit(Type{++id, kind, head.size_or_type, head.name_off, vlen, types_.subspan(at, *tail)});
+        if (!visit(Type{++id, kind, head.size_or_type, head.name_off, vlen, types_.subspan(at, *tail)})) return;
         at += *tail;
     }
+}
+
+// Without measuring the other string: most differ in their first byte.
+bool Btf::is_named(std::uint32_t offset, std::string_view name) const {
+    return offset < strings_.size() && strings_.size() - offset > name.size() &&
+           strings_[offset + name.size()] == '\0' && strings_.substr(offset, name.size()) == name;
 }
 
 std::string_view Btf::string_at(std::uint32_t offset) const {
@@ -179,11 +185,11 @@ Result<Btf> Btf::of_vmlinux() {
 std::vector<std::vector<Enumerator>> Btf::enumerators(std::span<const std::string_view> names) const {
     std::vector<std::vector<Enumerator>> found(names.size());
     each_type([&](const Type& type) {
-        if (type.kind != kind_enum && type.kind != kind_enum64) return;
+        if (type.kind != kind_enum && type.kind != kind_enum64) return true;
         const auto which = std::ranges::find(names, string_at(type.name));
-        if (which == names.end()) return;
+        if (which == names.end()) return true;
         auto& list = found[static_cast<std::size_t>(which - names.begin())];
-        if (!list.empty()) return;  // the first definition of a name wins
+        if (!list.empty()) return true;  // the first definition of a name wins
         const std::size_t size = type.kind == kind_enum ? 8 : 12;
         for (std::size_t i = 0; i < type.vlen; ++i) {
             const auto at = i * size;
@@ -191,6 +197,7 @@ std::vector<std::vector<Enumerator>> Btf::enumerators(std::span<const std::strin
             if (type.kind == kind_enum64) value |= std::uint64_t{read_at<std::uint32_t>(type.tail, at + 8)} << 32;
             list.push_back({string_at(read_at<std::uint32_t>(type.tail, at)), value});
         }
+        return true;
     });
     return found;
 }
@@ -201,35 +208,39 @@ std::vector<Enumerator> Btf::enumerators(std::string_view name) const {
 
 static constexpr std::string_view kfunc_mark = "bpf_kfunc";
 
-// Marks refer to functions by id and come after them.
+// Marks refer to functions by id, and may come before them: the kernel's BTF is sorted by name (seen on 7.2).
 std::vector<Btf::Function> Btf::functions(std::span<const std::string_view> names) const {
     std::vector<Function> found(names.size());
+    std::vector<std::uint32_t> marked;
     each_type([&](const Type& type) {
         if (type.kind == kind_func) {
-            const auto name = string_at(type.name);
             for (std::size_t i = 0; i < names.size(); ++i)
-                if (name == names[i] && found[i].id == 0) found[i].id = type.id;
-        } else if (type.kind == kind_decl_tag && string_at(type.name) == kfunc_mark) {
-            for (auto& function : found)
-                if (function.id != 0 && function.id == type.target) function.kfunc = true;
+                if (found[i].id == 0 && is_named(type.name, names[i])) found[i].id = type.id;
+        } else if (type.kind == kind_decl_tag && is_named(type.name, kfunc_mark)) {
+            marked.push_back(type.target);
         }
+        return true;
     });
+    for (auto& function : found) function.kfunc = std::ranges::find(marked, function.id) != marked.end();
     return found;
 }
 
 bool Btf::marks_kfuncs() const {
     bool found = false;
-    each_type(
-        [&](const Type& type) { found = found || (type.kind == kind_decl_tag && string_at(type.name) == kfunc_mark); });
+    each_type([&](const Type& type) {
+        found = type.kind == kind_decl_tag && is_named(type.name, kfunc_mark);
+        return !found;
+    });
     return found;
 }
 
 bool Btf::has_member(std::string_view aggregate, std::string_view member) const {
     bool found = false;
     each_type([&](const Type& type) {
-        if (found || (type.kind != kind_struct && type.kind != kind_union) || string_at(type.name) != aggregate) return;
+        if ((type.kind != kind_struct && type.kind != kind_union) || !is_named(type.name, aggregate)) return true;
         for (std::size_t i = 0; i < type.vlen && !found; ++i)
-            found = string_at(read_at<std::uint32_t>(type.tail, i * 12)) == member;
+            found = is_named(read_at<std::uint32_t>(type.tail, i * 12), member);
+        return !found;
     });
     return found;
 }

@@ -39,8 +39,8 @@ class Btf {
     };
     std::vector<Function> functions(std::span<const std::string_view> names) const;
     Function function(std::string_view name) const { return functions({&name, 1}).front(); }
-    // Whether kfuncs are marked at all in this blob (pahole 1.26, so 6.10 and later as built by distributions). Without
-    // marks a static function of the same name cannot be told from a kfunc.
+    // Whether kfuncs are marked at all in this blob: it takes pahole 1.26 (Debian's 6.12 for bookworm has no marks,
+    // its 7.2 has). Without marks a static function of the same name cannot be told from a kfunc.
     bool marks_kfuncs() const;
     // Is there a struct or union of that name with a member of that name (at its top level)?
     bool has_member(std::string_view aggregate, std::string_view member) const;
@@ -50,7 +50,8 @@ class Btf {
     static Result<Btf> from_owned(std::span<const std::byte> all, std::shared_ptr<const void> owner);
     struct Type;
     template <class Visit>
-    void each_type(Visit visit) const;
+    void each_type(Visit visit) const;  // until visit(type) is false
+    bool is_named(std::uint32_t offset, std::string_view name) const;
     std::string_view string_at(std::uint32_t offset) const;
 
     std::shared_ptr<const void> owner_;  // of what the two views show

@@ -60,7 +60,8 @@ void remove_left_behind(FdRef parent) {
 bool is_populated(FdRef events) {
     char text[256] = {};
     const ssize_t n = ::pread(events.get(), text, sizeof text - 1, 0);
-    return n <= 0 || std::string_view(text, static_cast<std::size_t>(n)).contains("populated 1");
+    // ENODEV: somebody (another run's clean-up) has removed the cgroup, so it was empty.
+    return n > 0 && std::string_view(text, static_cast<std::size_t>(n)).contains("populated 1");
 }
 
 // The watcher: makes the cgroup, moves `command` into it, says so, and stays until the cgroup is empty.

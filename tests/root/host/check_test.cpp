@@ -46,7 +46,9 @@ Outcome run(const std::string& arguments) {
 TEST(HostCheckCommand, PrintsEachFactForPeople) {
     const auto got = run("");
     EXPECT_EQ(got.status, 0) << got.err;
-    EXPECT_EQ(got.err, "");
+    // A busy machine may be told that it takes long, in one line.
+    EXPECT_TRUE(got.err.empty() || std::regex_match(got.err, std::regex("bpfwarden host check: still looking.*\n")))
+        << got.err;
     EXPECT_EQ(got.out.find('\x1b'), std::string::npos) << "no colours into a file";
     for (const char* heading :
          {"\ngrant by token\n", "\nsession\n", "\nnotifier\n", "\nfilter\n", "\npolicy\n", "\nguard\n", "\nfacts\n"})

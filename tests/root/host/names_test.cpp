@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "kernel/probe.hpp"
 
@@ -38,8 +39,8 @@ TEST(RunningNames, AgreeWithTheTable) {
     }
 }
 
-// `run` asks these on its way to exec (issue 2: 25 ms for everything; on the development machine 1.4 ms and 0.03 ms).
-// The bounds leave room for emulated guests: they find a wrong order of magnitude, no more.
+// `run` asks these on its way to exec (issue 2: 25 ms for everything; on the development machine 1 ms and 0.1 ms).
+// Guests are emulated on machines that do other things too, so the bound on names is in terms of reading the same file.
 template <class Ask>
 double best_ms(Ask ask) {
     auto best = std::chrono::nanoseconds::max();
@@ -51,16 +52,25 @@ double best_ms(Ask ask) {
     return static_cast<double>(best.count()) / 1e6;
 }
 
+void read_btf() {
+    static std::vector<char> bytes(64 << 20);
+    std::FILE* file = std::fopen("/sys/kernel/btf/vmlinux", "re");
+    ASSERT_NE(file, nullptr);
+    EXPECT_GT(std::fread(bytes.data(), 1, bytes.size(), file), 1U << 20);
+    std::fclose(file);
+}
+
 TEST(RunningNames, AreCheap) {
+    const double reading = best_ms(read_btf);
     const double ms = best_ms([] { EXPECT_TRUE(Names::of_running_kernel()); });
-    std::printf("names of the running kernel: %.2f ms\n", ms);
-    EXPECT_LT(ms, 300);
+    std::printf("names of the running kernel: %.2f ms; reading its BTF: %.2f ms\n", ms, reading);
+    EXPECT_LT(ms, 40 * reading);
 }
 
 TEST(ProbeToken, IsCheap) {
     const double ms = best_ms([] { EXPECT_NE(probe_token().state, Presence::unknown); });
     std::printf("probe_token(): %.3f ms\n", ms);
-    EXPECT_LT(ms, 20);
+    EXPECT_LT(ms, 50);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST(HostCheck, EveryFactIsWhole) {
     const auto facts = check_host();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::printf("%zu facts in %.3f s\n", facts.size(), took.count());
-    EXPECT_LT(took.count(), 10.0);  // 0.1 s on the development machine; guests are emulated
+    EXPECT_LT(took.count(), 60.0);  // 0.1 s on the development machine; this only notices what hangs
     EXPECT_EQ(facts.size(), host_fact_ids().size());
     for (const auto& fact : facts)
         for (const auto* text : {&fact.id, &fact.title, &fact.how, &fact.detail, &fact.needed_by, &fact.remedy})

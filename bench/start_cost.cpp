@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// start_cost ROUNDS NAME COMMAND… [--- NAME COMMAND…]…: how long commands take from spawn to end, one after the other
+// in each round, the order reversed every round. A line a run: NAME ROUND NANOSECONDS.
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+struct Command {
+    const char* name = nullptr;
+    std::vector<char*> argv;
+};
+
+std::int64_t now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+std::vector<Command> read_commands(std::span<char*> words) {
+    std::vector<Command> commands(1);
+    for (char* word : words) {
+        if (std::string_view(word) == "---")
+            commands.emplace_back();
+        else if (commands.back().name == nullptr)
+            commands.back().name = word;
+        else
+            commands.back().argv.push_back(word);
+    }
+    for (auto& command : commands) command.argv.push_back(nullptr);
+    return commands;
+}
+
+// Nothing if it could not be started or did not end well: a time of a failure is no measurement.
+std::optional<std::int64_t> run(const Command& command) {
+    const auto start = now();
+    pid_t pid = 0;
+    if (const int err = ::posix_spawn(&pid, command.argv[0], nullptr, nullptr, command.argv.data(), environ)) {
+        fmt::print(stderr, "start_cost: cannot start {}\n  {}\n", command.argv[0], std::strerror(err));
+        return std::nullopt;
+    }
+    int status = 0;
+    if (::waitpid(pid, &status, 0) != pid || status != 0) {
+        fmt::print(stderr, "start_cost: {} failed\n  its wait status is {:#x}\n", command.name, status);
+        return std::nullopt;
+    }
+    return now() - start;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::span words(argv, static_cast<std::size_t>(argc));
+    int rounds = 0;
+    if (argc > 3) std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), rounds);
+    if (rounds < 1) {
+        std::fputs("usage: start_cost ROUNDS NAME COMMAND… [--- NAME COMMAND…]…\n", stderr);
+        return 2;
+    }
+    auto commands = read_commands(words.subspan(2));
+    for (const auto& command : commands)
+        if (command.argv.size() < 2) return 2;
+    constexpr int warm_up = 2;
+    for (int round = -warm_up; round < rounds; ++round) {
+        for (const auto& command : commands) {
+            const auto spent = run(command);
+            if (!spent) return 1;
+            if (round >= 0) fmt::print("{} {} {}\n", command.name, round, *spent);
+        }
+        std::ranges::reverse(commands);
+    }
+    return 0;
+}
