@@ -31,29 +31,33 @@ TEST(Check, EveryPermissionHasItsTwin) {
                   "allow.attach_types"},
              Twin{"[allow]\nprogram_types = ['xdp']\nhelpers = ['loop']", "prog_load xdp helper=loop",
                   "prog_load xdp helper=loop helper=redirect", "allow.helpers"},
-             Twin{"[allow]\nprogram_types = ['xdp']\nkfuncs = ['bpf_xdp_*']", "prog_load xdp kfunc=bpf_xdp_metadata_rx_hash",
-                  "prog_load xdp kfunc=bpf_task_acquire", "allow.kfuncs"},
+             Twin{"[allow]\nprogram_types = ['xdp']\nkfuncs = ['bpf_xdp_*']",
+                  "prog_load xdp kfunc=bpf_xdp_metadata_rx_hash", "prog_load xdp kfunc=bpf_task_acquire",
+                  "allow.kfuncs"},
              Twin{"[allow]\nprogram_types = ['xdp']\nverifier = ['callbacks']", "prog_load xdp feature=callbacks",
                   "prog_load xdp feature=bounded_loops", "allow.verifier"},
-             Twin{"[allow]\nprogram_types = ['xdp']", "prog_load xdp instructions=4096", "prog_load xdp instructions=4097",
-                  "allow.verifier"},
+             Twin{"[allow]\nprogram_types = ['xdp']", "prog_load xdp instructions=4096",
+                  "prog_load xdp instructions=4097", "allow.verifier"},
              Twin{"[allow]\nprogram_types = ['xdp']\nverifier = ['large_programs']\n[limits]\ninstructions = 5000",
                   "prog_load xdp instructions=5000", "prog_load xdp instructions=5001", "limits.instructions"},
              Twin{"[allow]\nprogram_types = ['xdp']\n[identity]\nsha256 = "
                   "['0000000000000000000000000000000000000000000000000000000000000000']",
                   "prog_load xdp sha256=0000000000000000000000000000000000000000000000000000000000000000",
                   "prog_load xdp", "identity.sha256"},
-             Twin{"[allow]\nprogram_types = ['xdp']\n[identity]\nsigners = ['release*']", "prog_load xdp signer=release-1",
-                  "prog_load xdp signer=me", "identity.signers"},
-             Twin{"[allow]\nprogram_types = ['xdp']\n[identity]\nsigners = ['release*']", "prog_load xdp signer=release-1",
-                  "prog_load xdp", "identity.signers"},
-             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_fentry']\n[targets]\nfunctions = ['tcp_*']",
+             Twin{"[allow]\nprogram_types = ['xdp']\n[identity]\nsigners = ['release*']",
+                  "prog_load xdp signer=release-1", "prog_load xdp signer=me", "identity.signers"},
+             Twin{"[allow]\nprogram_types = ['xdp']\n[identity]\nsigners = ['release*']",
+                  "prog_load xdp signer=release-1", "prog_load xdp", "identity.signers"},
+             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_fentry']\n[targets]\nfunctions = "
+                  "['tcp_*']",
                   "prog_load tracing attach=trace_fentry function=tcp_connect",
                   "prog_load tracing attach=trace_fentry function=do_unlinkat", "targets.functions"},
-             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_fentry']\n[targets]\nfunctions = ['tcp_*']",
+             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_fentry']\n[targets]\nfunctions = "
+                  "['tcp_*']",
                   "prog_load tracing attach=trace_fentry function=tcp_connect", "prog_load tracing attach=trace_fentry",
                   "targets.functions"},
-             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_raw_tp']\n[targets]\ntracepoints = ['sched_*']",
+             Twin{"[allow]\nprogram_types = ['tracing']\nattach_types = ['trace_raw_tp']\n[targets]\ntracepoints = "
+                  "['sched_*']",
                   "prog_load tracing attach=trace_raw_tp tracepoint=sched_switch",
                   "prog_load tracing attach=trace_raw_tp tracepoint=sys_enter", "targets.tracepoints"},
              Twin{"[allow]\nmap_types = ['hash']", "btf_load", "prog_load socket_filter", "allow.program_types"},
@@ -63,7 +67,8 @@ TEST(Check, EveryPermissionHasItsTwin) {
                   "attach xdp interface=eth0", "targets.interfaces"},
              Twin{"[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['veth*']", "attach xdp interface=veth7",
                   "attach xdp", "targets.interfaces"},
-             Twin{"[allow]\nprogram_types = ['cgroup_skb']\nattach_types = ['@cgroup_skb']\n[targets]\ncgroups = ['/a/**']",
+             Twin{"[allow]\nprogram_types = ['cgroup_skb']\nattach_types = ['@cgroup_skb']\n[targets]\ncgroups = "
+                  "['/a/**']",
                   "attach cgroup_inet_egress cgroup=/a/b/c", "attach cgroup_inet_egress cgroup=/b", "targets.cgroups"},
              Twin{"[allow]\nprogram_types = ['cgroup_skb']\nattach_types = ['cgroup_inet_egress']",
                   "attach cgroup_inet_egress program=cgroup_skb", "attach cgroup_inet_ingress program=cgroup_skb",
@@ -71,19 +76,20 @@ TEST(Check, EveryPermissionHasItsTwin) {
              Twin{"[allow]\nprogram_types = ['tracepoint']\n[targets]\ntracepoints = ['sched/*']",
                   "perf_event_open tracepoint=sched/sched_switch", "perf_event_open tracepoint=syscalls/sys_enter_open",
                   "targets.tracepoints"},
-             Twin{"[allow]\nprogram_types = ['kprobe']\n[targets]\nfunctions = ['tcp_*']", "perf_event_open function=tcp_x",
-                  "perf_event_open uprobe=/bin/sh:main", "targets.uprobes"},
+             Twin{"[allow]\nprogram_types = ['kprobe']\n[targets]\nfunctions = ['tcp_*']",
+                  "perf_event_open function=tcp_x", "perf_event_open uprobe=/bin/sh:main", "targets.uprobes"},
              Twin{"[allow]\nprogram_types = ['perf_event']\n[targets]\nperf_events = ['software/*']",
                   "perf_event_open event=software/cpu_clock", "perf_event_open event=hardware/cpu_cycles",
                   "targets.perf_events"},
              Twin{"[allow]\nprogram_types = ['tracepoint']\n[targets]\ntracepoints = ['any']\nperf_events = ['any']",
                   "perf_event_open tracepoint=a/b", "perf_event_open event=software/cpu_clock", "allow.program_types"},
              Twin{"[allow]\nprogram_types = ['xdp']", "command link_create", "command enable_stats", "allow.commands"},
-             Twin{"[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load']", "command prog_load", "command link_create",
-                  "allow.commands"},
-             Twin{"[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load']", "prog_load xdp", "attach xdp interface=x",
-                  "allow.commands"},
-             Twin{"[allow]\nhelpers = ['@base']", "helper map_lookup_elem", "helper probe_read_kernel", "allow.helpers"},
+             Twin{"[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load']", "command prog_load",
+                  "command link_create", "allow.commands"},
+             Twin{"[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load']", "prog_load xdp",
+                  "attach xdp interface=x", "allow.commands"},
+             Twin{"[allow]\nhelpers = ['@base']", "helper map_lookup_elem", "helper probe_read_kernel",
+                  "allow.helpers"},
              Twin{"[allow]\nkfuncs = ['a*']", "kfunc ab", "kfunc b", "allow.kfuncs"},
          }) {
         const auto grant = resolved("format = 1\n" + std::string(text));
@@ -109,7 +115,8 @@ TEST(Check, NamesTheLineThatDecides) {
 }
 
 TEST(Check, GivesTheErrnoThatTheKernelWould) {
-    const auto grant = resolved("format = 1\n[allow]\nprogram_types = ['xdp']\nverifier = ['any']\n[limits]\ninstructions = 10");
+    const auto grant =
+        resolved("format = 1\n[allow]\nprogram_types = ['xdp']\nverifier = ['any']\n[limits]\ninstructions = 10");
     EXPECT_EQ(ask(grant, "map_create queue").error, EPERM);
     EXPECT_EQ(ask(grant, "prog_load xdp instructions=11").error, E2BIG);
     EXPECT_EQ(ask(grant, "prog_load xdp attach=cgroup_device").error, EINVAL);
@@ -119,10 +126,12 @@ TEST(Check, GivesTheErrnoThatTheKernelWould) {
 TEST(Check, ImpliedValuesAllowOnlyWhatTheyAreImpliedFor) {
     const auto grant = allowing("program_types = ['xdp', 'cgroup_skb']\nattach_types = ['cgroup_inet_egress']");
     EXPECT_TRUE(ask(grant, "prog_load socket_filter").allowed);
-    EXPECT_TRUE(ask(grant, "prog_load cgroup_skb").allowed) << "libbpf cannot tell the attach type when its probe fails";
+    EXPECT_TRUE(ask(grant, "prog_load cgroup_skb").allowed)
+        << "libbpf cannot tell the attach type when its probe fails";
     EXPECT_TRUE(ask(grant, "attach cgroup_inet_egress cgroup=/x").allowed);
     EXPECT_FALSE(ask(grant, "attach cgroup_inet_ingress cgroup=/x").allowed);
-    EXPECT_THAT(ask(grant, "attach cgroup_inet_ingress cgroup=/x").reason, ::testing::HasSubstr("implied, but not for"));
+    EXPECT_THAT(ask(grant, "attach cgroup_inet_ingress cgroup=/x").reason,
+                ::testing::HasSubstr("implied, but not for"));
     const auto raw = allowing("program_types = ['raw_tracepoint', 'tracing']\nattach_types = ['trace_fentry']");
     EXPECT_FALSE(ask(raw, "prog_load tracing attach=trace_raw_tp tracepoint=x").allowed)
         << "implied for raw_tracepoint, not for tracing";
@@ -146,8 +155,9 @@ TEST(Check, LibbpfsProbePassesIdentityAndNothingElseDoes) {
 }
 
 TEST(Check, EveryFilesNarrowingHolds) {
-    const auto grant = resolved("format = 1\ninclude = ['b']\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['*0']",
-                                {{"b", "format = 1\n[targets]\ninterfaces = ['veth*']"}});
+    const auto grant =
+        resolved("format = 1\ninclude = ['b']\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['*0']",
+                 {{"b", "format = 1\n[targets]\ninterfaces = ['veth*']"}});
     EXPECT_TRUE(ask(grant, "attach xdp interface=veth0").allowed);
     EXPECT_FALSE(ask(grant, "attach xdp interface=eth0").allowed);
     EXPECT_FALSE(ask(grant, "attach xdp interface=veth1").allowed);
@@ -155,8 +165,9 @@ TEST(Check, EveryFilesNarrowingHolds) {
 
 // What a decoder meets and this release has no name for.
 TEST(Check, UnknownNamesAreRefused) {
-    const auto grant = allowing("program_types = ['any']\nmap_types = ['any']\nattach_types = ['any']\nhelpers = ['any']\n"
-                                "kfuncs = ['any']\nverifier = ['any']\ncommands = ['any']");
+    const auto grant = allowing(
+        "program_types = ['any']\nmap_types = ['any']\nattach_types = ['any']\nhelpers = ['any']\n"
+        "kfuncs = ['any']\nverifier = ['any']\ncommands = ['any']");
     EXPECT_FALSE(check(grant, MapCreate{"77"}).allowed);
     EXPECT_FALSE(check(grant, ProgLoad{.type = "77"}).allowed);
     EXPECT_FALSE(check(grant, ProgLoad{.type = "xdp", .attach = "99"}).allowed);

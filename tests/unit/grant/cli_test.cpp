@@ -152,13 +152,14 @@ TEST_F(Grant, JsonIsOneDocumentWithItsSchema) {
 
 // A grant comes from somebody; what of it is printed must not act on the terminal.
 TEST_F(Grant, NothingInAGrantReachesTheTerminalRaw) {
-    put("evil.toml", "format = 1\ndescription = \"a\\u001b[31m\\u202eb\\u0007\"\nsubject = [ { exe = \"/x\\u001b]0;t\\u0007\" } ]\n"
-                     "[targets]\ninterfaces = [\"\\u001b[2J\"]\n");
+    put("evil.toml",
+        "format = 1\ndescription = \"a\\u001b[31m\\u202eb\\u0007\"\nsubject = [ { exe = \"/x\\u001b]0;t\\u0007\" } ]\n"
+        "[targets]\ninterfaces = [\"\\u001b[2J\"]\n");
     put("names\x1b[31m.toml", "\x1b[31m = 1\n");
-    for (const auto& got : {run({"check", "evil.toml", "names\x1b[31m.toml"}), run({"show", "evil.toml"}),
-                            run({"explain", "evil.toml", "attach", "xdp", "interface=\x1b[2J"}),
-                            run({"diff", "good.toml", "evil.toml"}), run({"check", "no\x1b[31mne.toml"}),
-                            run({"show", "names\x1b[31m.toml"})}) {
+    for (const auto& got :
+         {run({"check", "evil.toml", "names\x1b[31m.toml"}), run({"show", "evil.toml"}),
+          run({"explain", "evil.toml", "attach", "xdp", "interface=\x1b[2J"}), run({"diff", "good.toml", "evil.toml"}),
+          run({"check", "no\x1b[31mne.toml"}), run({"show", "names\x1b[31m.toml"})}) {
         EXPECT_THAT(got.out, Not(HasSubstr("\x1b"))) << got.out;
         EXPECT_THAT(got.err, Not(HasSubstr("\x1b"))) << got.err;
         EXPECT_THAT(got.out, Not(HasSubstr("\xe2\x80\xae")));

@@ -29,7 +29,8 @@ TEST(Danger, EachComesFromItsCause) {
     EXPECT_EQ(dangers("program_types = ['syscall']"), Names{"syscall"});
     EXPECT_EQ(dangers("capabilities = ['perfmon']"), Names{"kernel_read"});
     EXPECT_EQ(dangers("capabilities = ['sys_admin']"), (Names{"kernel_read", "namespace_admin"}));
-    EXPECT_EQ(dangers("program_types = ['tracing']\nattach_types = ['modify_return']"), (Names{"kernel_read", "kernel_write"}));
+    EXPECT_EQ(dangers("program_types = ['tracing']\nattach_types = ['modify_return']"),
+              (Names{"kernel_read", "kernel_write"}));
 }
 
 TEST(Danger, HarmlessGrantsNeedNothing) {
@@ -39,7 +40,8 @@ TEST(Danger, HarmlessGrantsNeedNothing) {
 }
 
 TEST(Danger, HelpersCountOnlyWhereTheyCanBeCalled) {
-    EXPECT_EQ(dangers("program_types = ['xdp']\nhelpers = ['probe_write_user', 'send_signal', 'override_return']"), Names{});
+    EXPECT_EQ(dangers("program_types = ['xdp']\nhelpers = ['probe_write_user', 'send_signal', 'override_return']"),
+              Names{});
     EXPECT_EQ(dangers("program_types = ['kprobe']\nhelpers = ['@tracing_write']"),
               (Names{"kernel_read", "kernel_write", "send_signal", "user_memory_write"}));
     EXPECT_EQ(dangers("program_types = ['tracepoint']\nhelpers = ['override_return']"), Names{"kernel_read"});
@@ -48,15 +50,17 @@ TEST(Danger, HelpersCountOnlyWhereTheyCanBeCalled) {
 }
 
 TEST(Danger, PointsAtTheFirstLineThatNeedsIt) {
-    const auto needs = dangers_of(allowing("capabilities = ['perfmon']\nprogram_types = ['xdp',\n 'tracepoint', 'kprobe']"));
+    const auto needs =
+        dangers_of(allowing("capabilities = ['perfmon']\nprogram_types = ['xdp',\n 'tracepoint', 'kprobe']"));
     ASSERT_EQ(needs.size(), 1U);
     EXPECT_EQ(needs[0].at.line, 3U);
     EXPECT_EQ(needs[0].what, "capability perfmon");
 }
 
 TEST(Danger, AGrantWithoutTheAcknowledgementIsRefused) {
-    const std::string allow = "[allow]\nprogram_types = ['tracepoint']\ncapabilities = ['bpf', 'perfmon']\n"
-                              "[targets]\ntracepoints = ['any']\n";
+    const std::string allow =
+        "[allow]\nprogram_types = ['tracepoint']\ncapabilities = ['bpf', 'perfmon']\n"
+        "[targets]\ntracepoints = ['any']\n";
     EXPECT_THAT(message("format = 1\n" + allow),
                 ::testing::StartsWith("3:18: error: program type tracepoint needs dangerous = [\"kernel_read\"] | this "
                                       "grant lets its programs read all memory of the kernel"));
@@ -65,13 +69,16 @@ TEST(Danger, AGrantWithoutTheAcknowledgementIsRefused) {
 }
 
 TEST(Danger, AcknowledgementMistakes) {
-    EXPECT_THAT(message("format = 1\ndangerous = ['kernel_reed']"),
-                ::testing::AllOf(::testing::StartsWith("2:14: error: \"kernel_reed\" is no danger | there are kernel_read, "),
-                                 ::testing::HasSubstr("did you mean \"kernel_read\"?")));
-    EXPECT_THAT(message("format = 1\ndangerous = ['any']"), ::testing::HasSubstr("each danger is acknowledged by its own name"));
+    EXPECT_THAT(
+        message("format = 1\ndangerous = ['kernel_reed']"),
+        ::testing::AllOf(::testing::StartsWith("2:14: error: \"kernel_reed\" is no danger | there are kernel_read, "),
+                         ::testing::HasSubstr("did you mean \"kernel_read\"?")));
+    EXPECT_THAT(message("format = 1\ndangerous = ['any']"),
+                ::testing::HasSubstr("each danger is acknowledged by its own name"));
     EXPECT_THAT(message("format = 1\ndangerous = ['lsm']"),
                 ::testing::StartsWith("2:14: warning: nothing in this grant needs \"lsm\""));
-    EXPECT_THAT(message("format = 1\ndangerous = ['host_network']"), ::testing::HasSubstr("nothing in this grant needs"));
+    EXPECT_THAT(message("format = 1\ndangerous = ['host_network']"),
+                ::testing::HasSubstr("nothing in this grant needs"));
     EXPECT_TRUE(messages("format = 1\ndangerous = ['host_network']\n[allow]\nprogram_types = ['xdp']\n"
                          "capabilities = ['bpf', 'net_admin']\n")
                     .empty());
@@ -87,8 +94,9 @@ TEST(UseTimeDanger, NetworkProgramsInTheHostsNetwork) {
                                  {.host_network = true})[0]
                     .acknowledged);
     for (const char* type : {"sched_cls", "netfilter", "sk_lookup", "flow_dissector"})
-        EXPECT_EQ(names(use_time_dangers(allowing("program_types = ['" + std::string(type) + "']"), {.host_network = true})),
-                  Names{"host_network"})
+        EXPECT_EQ(
+            names(use_time_dangers(allowing("program_types = ['" + std::string(type) + "']"), {.host_network = true})),
+            Names{"host_network"})
             << type;
 }
 
@@ -101,7 +109,8 @@ TEST(UseTimeDanger, CgroupProgramsOutsideTheirContainment) {
     EXPECT_EQ(names(use_time_dangers(named, {.way = Way::session})), Names{});
     EXPECT_EQ(names(use_time_dangers(named, {.way = Way::token, .host_cgroups = true})), Names{"host_cgroups"})
         << "a token holds no targets";
-    EXPECT_EQ(names(use_time_dangers(allowing("program_types = ['lsm']\nattach_types = ['lsm_cgroup']"), {.host_cgroups = true})),
+    EXPECT_EQ(names(use_time_dangers(allowing("program_types = ['lsm']\nattach_types = ['lsm_cgroup']"),
+                                     {.host_cgroups = true})),
               Names{"host_cgroups"});
 }
 

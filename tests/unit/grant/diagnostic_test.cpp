@@ -17,7 +17,9 @@ TEST(Diagnostic, IsUpToThreeLines) {
 
 TEST(Diagnostic, NothingReachesTheTerminalRaw) {
     Diagnostics diagnostics;
-    diagnostics.error({"a\x1b[2J.toml", 1, 1}, "b\x07", "c\r", "d\xc2\x9b" "31m");
+    diagnostics.error({"a\x1b[2J.toml", 1, 1}, "b\x07", "c\r",
+                      "d\xc2\x9b"
+                      "31m");
     EXPECT_EQ(diagnostics.all()[0].text(), "a\\x1b[2J.toml:1:1: error: b\\x07\n  c\\x0d\n  d\\xc2\\x9b31m");
 }
 

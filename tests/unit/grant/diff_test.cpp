@@ -27,7 +27,8 @@ TEST(Diff, WidensOneWayAndNarrowsTheOther) {
              Case{"[allow]\nhelpers = ['@base']", "[allow]\nhelpers = ['any']", "allow.helpers"},
              Case{"[allow]\nkfuncs = ['bpf_x']", "[allow]\nkfuncs = ['bpf_*']", "allow.kfuncs"},
              Case{"[allow]\nverifier = []", "[allow]\nverifier = ['@bpf']", "allow.verifier"},
-             Case{"[allow]\ncapabilities = ['bpf']", "[allow]\ncapabilities = ['bpf', 'net_raw']", "allow.capabilities"},
+             Case{"[allow]\ncapabilities = ['bpf']", "[allow]\ncapabilities = ['bpf', 'net_raw']",
+                  "allow.capabilities"},
              Case{"[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load']", "[allow]\nprogram_types = ['xdp']",
                   "allow.commands"},
              Case{"[allow]\nprogram_types = ['cgroup_skb', 'xdp']\nattach_types = []",
@@ -82,8 +83,10 @@ TEST(Diff, UnclearPatternsCountAsWider) {
 TEST(Diff, ListsOfSeveralFiles) {
     const std::map<std::string, std::string> others{{"b", "format = 1\n[targets]\ninterfaces = ['veth*']"}};
     const std::string both = "include = ['b']\n[targets]\ninterfaces = ['*0']", one = "[targets]\ninterfaces = ['*0']";
-    EXPECT_THAT(changes(one, both, others), ::testing::ElementsAre("narrows targets.interfaces a list is new or stricter"));
-    EXPECT_THAT(changes(both, one, others), ::testing::ElementsAre("widens targets.interfaces a list is gone or looser"));
+    EXPECT_THAT(changes(one, both, others),
+                ::testing::ElementsAre("narrows targets.interfaces a list is new or stricter"));
+    EXPECT_THAT(changes(both, one, others),
+                ::testing::ElementsAre("widens targets.interfaces a list is gone or looser"));
     EXPECT_THAT(changes(both, both, others), ::testing::IsEmpty());
 }
 

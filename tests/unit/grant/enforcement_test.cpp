@@ -13,7 +13,8 @@ using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 // Allows by token all that a token cannot hold back.
-static const std::string open = "helpers = ['any']\nkfuncs = ['any']\nverifier = ['any']\ncapabilities = ['bpf', 'net_admin']\n";
+static const std::string open =
+    "helpers = ['any']\nkfuncs = ['any']\nverifier = ['any']\ncapabilities = ['bpf', 'net_admin']\n";
 
 static std::vector<std::string> lost(const Resolved& grant, Way way = Way::token) {
     std::vector<std::string> keys;
@@ -34,15 +35,18 @@ TEST(Enforcement, ATokenHoldsTypesAndCapabilities) {
 TEST(Enforcement, ATokenCannotLookIntoPrograms) {
     EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\ncapabilities = ['bpf']\n"),
                 UnorderedElementsAre("allow.helpers", "allow.kfuncs", "allow.verifier"));
-    EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['@base']\nkfuncs = ['bpf_*']\nverifier = ['any']"),
-                UnorderedElementsAre("allow.helpers", "allow.kfuncs"));
+    EXPECT_THAT(
+        lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['@base']\nkfuncs = ['bpf_*']\nverifier = ['any']"),
+        UnorderedElementsAre("allow.helpers", "allow.kfuncs"));
     // Without the capability that unlocks it, the kernel holds a feature back.
-    EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['any']\nkfuncs = ['any']\nverifier = ['sleepable', "
-                        "'xdp_frags', 'device_bound']"),
-                IsEmpty());
-    EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['any']\nkfuncs = ['any']\ncapabilities = ['bpf']\n"
-                        "verifier = ['sleepable', 'xdp_frags', 'device_bound', '@bpf']"),
-                UnorderedElementsAre("allow.verifier"));
+    EXPECT_THAT(
+        lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['any']\nkfuncs = ['any']\nverifier = ['sleepable', "
+                "'xdp_frags', 'device_bound']"),
+        IsEmpty());
+    EXPECT_THAT(
+        lost_by("[allow]\nprogram_types = ['xdp']\nhelpers = ['any']\nkfuncs = ['any']\ncapabilities = ['bpf']\n"
+                "verifier = ['sleepable', 'xdp_frags', 'device_bound', '@bpf']"),
+        UnorderedElementsAre("allow.verifier"));
 }
 
 TEST(Enforcement, ATokenCountsNothingAndHoldsNoTargets) {
@@ -60,11 +64,13 @@ TEST(Enforcement, ATokenCountsNothingAndHoldsNoTargets) {
 
 TEST(Enforcement, NamingNoTracepointIsNotHeldByAToken) {
     const auto with = [](const std::string& types, const std::string& attach, const std::string& targets) {
-        return lost_by("[allow]\nprogram_types = " + types + "\nattach_types = " + attach + "\n" + open + "[targets]\n" + targets);
+        return lost_by("[allow]\nprogram_types = " + types + "\nattach_types = " + attach + "\n" + open +
+                       "[targets]\n" + targets);
     };
     EXPECT_THAT(with("['raw_tracepoint']", "[]", ""), UnorderedElementsAre("targets.tracepoints"));
     EXPECT_THAT(with("['raw_tracepoint']", "[]", "tracepoints = ['any']"), IsEmpty());
-    EXPECT_THAT(with("['raw_tracepoint']", "[]", "tracepoints = ['sched_switch']"), UnorderedElementsAre("targets.tracepoints"));
+    EXPECT_THAT(with("['raw_tracepoint']", "[]", "tracepoints = ['sched_switch']"),
+                UnorderedElementsAre("targets.tracepoints"));
     EXPECT_THAT(with("['tracing']", "['trace_fentry']", ""), UnorderedElementsAre("targets.functions"));
     EXPECT_THAT(with("['kprobe']", "['trace_uprobe_multi']", ""), UnorderedElementsAre("targets.uprobes"));
     // Classic tracepoints and kprobes need a perf event, which nobody in a user namespace can open.
@@ -87,16 +93,20 @@ TEST(Enforcement, AttachTypesThatTheKernelDoesNotTie) {
 TEST(Enforcement, CommandsThatAskForNoToken) {
     EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load', 'map_create']\n" + open),
                 UnorderedElementsAre("allow.commands"));
-    EXPECT_THAT(lost_by("[allow]\nmap_types = ['hash']\ncommands = ['map_create']\ncapabilities = ['bpf']\n"), IsEmpty());
-    EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\ncommands = ['any']\n" + open), Not(Contains("allow.helpers")));
+    EXPECT_THAT(lost_by("[allow]\nmap_types = ['hash']\ncommands = ['map_create']\ncapabilities = ['bpf']\n"),
+                IsEmpty());
+    EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\ncommands = ['any']\n" + open),
+                Not(Contains("allow.helpers")));
 }
 
 TEST(Enforcement, TheBrokerHoldsAllButWhatARealProgramEvades) {
-    const auto link = resolved("format = 1\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['veth*']\n[limits]\nmaps = 1\n");
+    const auto link = resolved(
+        "format = 1\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['veth*']\n[limits]\nmaps = 1\n");
     EXPECT_THAT(lost(link, Way::session), IsEmpty());
     EXPECT_THAT(lost(link, Way::notifier), IsEmpty());
-    const auto real = resolved("format = 1\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['veth*']\n"
-                               "[session]\nhand_out = 'program'");
+    const auto real = resolved(
+        "format = 1\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['veth*']\n"
+        "[session]\nhand_out = 'program'");
     EXPECT_THAT(lost(real, Way::session), UnorderedElementsAre("targets.interfaces"));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole outputs against tests/golden/grant. BPFWARDEN_UPDATE_GOLDEN=1 writes them anew: read the diff before you commit.
+// Whole outputs against tests/golden/grant. BPFWARDEN_UPDATE_GOLDEN=1 writes them anew: read the diff before you
+// commit.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -41,17 +42,18 @@ TEST_P(GrantGolden, IsAsRecorded) {
 INSTANTIATE_TEST_SUITE_P(
     All, GrantGolden,
     ::testing::Values(Golden{"check-good", {"check", "observer.toml", "firewall.toml", "everything.toml"}},
-                      Golden{"check-bad", {"check", "bad.toml"}},
-                      Golden{"check-syntax", {"check", "syntax.toml"}},
+                      Golden{"check-bad", {"check", "bad.toml"}}, Golden{"check-syntax", {"check", "syntax.toml"}},
                       Golden{"check-danger", {"check", "danger.toml"}},
                       Golden{"check-json", {"check", "--json", "danger.toml", "observer.toml"}},
                       Golden{"show-observer", {"show", "observer.toml"}},
                       Golden{"show-firewall", {"show", "firewall.toml"}},
                       Golden{"show-everything", {"show", "everything.toml"}},
                       Golden{"show-json", {"show", "--json", "observer.toml"}},
-                      Golden{"explain-allowed", {"explain", "observer.toml", "prog_load", "tracepoint", "helper=probe_read_user"}},
+                      Golden{"explain-allowed",
+                             {"explain", "observer.toml", "prog_load", "tracepoint", "helper=probe_read_user"}},
                       Golden{"explain-refused", {"explain", "observer.toml", "map_create", "lpm_trie"}},
-                      Golden{"explain-target", {"explain", "firewall.toml", "attach", "cgroup_inet4_connect", "cgroup=/system.slice"}},
+                      Golden{"explain-target",
+                             {"explain", "firewall.toml", "attach", "cgroup_inet4_connect", "cgroup=/system.slice"}},
                       Golden{"explain-implied", {"explain", "observer.toml", "prog_load", "socket_filter"}},
                       Golden{"explain-json", {"explain", "--json", "observer.toml", "map_create", "lpm_trie"}},
                       Golden{"diff-wider", {"diff", "observer.toml", "observer-2.toml"}},

@@ -50,7 +50,8 @@ TEST(Implied, TheOneAttachTypeThatATypeIsFor) {
 }
 
 TEST(Implied, WhatIsWrittenStaysWritten) {
-    const auto grant = allowing("program_types = ['xdp', 'socket_filter']\nmap_types = ['array']\nattach_types = ['xdp']");
+    const auto grant =
+        allowing("program_types = ['xdp', 'socket_filter']\nmap_types = ['array']\nattach_types = ['xdp']");
     EXPECT_TRUE(find(grant, Dimension::program_types, "socket_filter")->written);
     EXPECT_TRUE(find(grant, Dimension::map_types, "array")->written);
     EXPECT_TRUE(find(grant, Dimension::attach_types, "xdp")->written);
@@ -100,7 +101,8 @@ TEST(Commands, AListOnlyNarrows) {
 }
 
 TEST(Commands, AListCannotAdd) {
-    EXPECT_THAT(message("format = 1\n[allow]\nmap_types = ['hash']\ncapabilities = ['bpf']\ncommands = ['map_create', 'link_create']"),
+    EXPECT_THAT(message("format = 1\n[allow]\nmap_types = ['hash']\ncapabilities = ['bpf']\ncommands = ['map_create', "
+                        "'link_create']"),
                 ::testing::StartsWith("5:27: warning: link_create does not follow from the types"));
 }
 

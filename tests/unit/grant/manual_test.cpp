@@ -24,7 +24,8 @@ class Manual : public ::testing::Test {
     bool has(std::string_view name) const {
         std::string roff;
         for (const char c : name) (c == '-' ? roff += '\\' : roff) += c;
-        return text_.find("\\fB" + roff + "\\fR") != std::string::npos || text_.find(".B " + roff + "\n") != std::string::npos ||
+        return text_.find("\\fB" + roff + "\\fR") != std::string::npos ||
+               text_.find(".B " + roff + "\n") != std::string::npos ||
                text_.find(".BR " + roff + " ") != std::string::npos;
     }
     std::string text_;

@@ -18,7 +18,8 @@ static std::vector<std::string> words(std::string_view text) {
 TEST(Operation, IsReadAndPrintedBack) {
     for (const char* text :
          {"map_create lpm_trie", "prog_load xdp", "btf_load",
-          "prog_load cgroup_skb attach=cgroup_inet_egress helper=map_lookup_elem helper=loop kfunc=bpf_x feature=callbacks "
+          "prog_load cgroup_skb attach=cgroup_inet_egress helper=map_lookup_elem helper=loop kfunc=bpf_x "
+          "feature=callbacks "
           "instructions=5000 sha256=ab signer=me function=f tracepoint=t",
           "attach xdp interface=eth0", "attach cgroup_inet_ingress program=cgroup_skb cgroup=/a interface=b",
           "attach trace_uprobe_multi uprobe=/bin/a:b", "perf_event_open tracepoint=sched/sched_switch",

@@ -109,20 +109,21 @@ TEST_P(Wrong, IsSaidOnceWithItsPlace) {
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, Wrong,
-    ::testing::Values(
-        Case{"nam = 'x'", "2:1: error: unknown key \"nam\" | known here: format, name,"},
-        Case{"[allow]\nprogram_type = []", "3:1: error: unknown key \"program_type\" in [allow] | known here: program_types,"},
-        Case{"map_types = []", "2:1: error: unknown key \"map_types\" | known here: format"},
-        Case{"[limits]\nlifetime = '8h'", "3:1: error: unknown key \"lifetime\" in [limits]"},
-        Case{"deny = []", "2:1: error: unknown key \"deny\" | a grant allows what it lists and nothing else"},
-        Case{"subject = [ { unit = 'x.service' } ]",
-             "2:15: error: unknown key \"unit\" in a subject line | a unit is its control group"},
-        Case{"subject = [ { usr = 'x' } ]", "2:15: error: unknown key \"usr\" in a subject line"},
-        Case{"allow = 3", "2:9: error: [allow] must be a table, not a number"},
-        Case{"groups = 3", "2:10: error: [groups] must be a table, not a number"},
-        Case{"[identity]\nprograms = [ { sha512 = 'x', sha256 = "
-             "'0000000000000000000000000000000000000000000000000000000000000000' } ]",
-             "3:16: error: unknown key \"sha512\" in identity.programs"}));
+    ::testing::Values(Case{"nam = 'x'", "2:1: error: unknown key \"nam\" | known here: format, name,"},
+                      Case{"[allow]\nprogram_type = []",
+                           "3:1: error: unknown key \"program_type\" in [allow] | known here: program_types,"},
+                      Case{"map_types = []", "2:1: error: unknown key \"map_types\" | known here: format"},
+                      Case{"[limits]\nlifetime = '8h'", "3:1: error: unknown key \"lifetime\" in [limits]"},
+                      Case{"deny = []",
+                           "2:1: error: unknown key \"deny\" | a grant allows what it lists and nothing else"},
+                      Case{"subject = [ { unit = 'x.service' } ]",
+                           "2:15: error: unknown key \"unit\" in a subject line | a unit is its control group"},
+                      Case{"subject = [ { usr = 'x' } ]", "2:15: error: unknown key \"usr\" in a subject line"},
+                      Case{"allow = 3", "2:9: error: [allow] must be a table, not a number"},
+                      Case{"groups = 3", "2:10: error: [groups] must be a table, not a number"},
+                      Case{"[identity]\nprograms = [ { sha512 = 'x', sha256 = "
+                           "'0000000000000000000000000000000000000000000000000000000000000000' } ]",
+                           "3:16: error: unknown key \"sha512\" in identity.programs"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Values, Wrong,
@@ -131,8 +132,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"name = 3", "2:8: error: name must be a string, not a number"},
         Case{"description = ''", "2:15: error: an empty string means nothing here"},
         Case{"description = 1979-05-27", "2:15: error: description must be a string, not a date"},
-        Case{"dangerous = 'kernel_read'", "2:13: error: dangerous must be a list of strings, not a string | write dangerous = "
-                                          "[\"kernel_read\"]"},
+        Case{"dangerous = 'kernel_read'",
+             "2:13: error: dangerous must be a list of strings, not a string | write dangerous = "
+             "[\"kernel_read\"]"},
         Case{"dangerous = true", "2:13: error: dangerous must be a list of strings, not true or false"},
         Case{"dangerous = [1]", "2:14: error: dangerous is a list of strings, not a number"},
         Case{"subject = { user = 'a' }", "2:11: error: subject must be a list of tables, not a table"},
@@ -159,18 +161,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"[session]\nlifetime = 8", "3:12: error: lifetime must be a length of time like \"8h\", not a number"},
         Case{"[session]\nlifetime = '8'", "3:12: error: \"8\" is not a length of time"},
         Case{"[session]\nlifetime = '0s'", "3:12: error: a session with no lifetime could never be used"},
-        Case{"[session]\nhand_out = 'links'", "3:12: error: hand_out cannot be \"links\" | it is \"link\" or \"program\" | did you "
-                                              "mean \"link\"?"},
+        Case{"[session]\nhand_out = 'links'",
+             "3:12: error: hand_out cannot be \"links\" | it is \"link\" or \"program\" | did you "
+             "mean \"link\"?"},
         Case{"[session]\non_close = 'keeep'", "3:12: error: on_close cannot be \"keeep\""},
         Case{"[session]\nnot_revocable = 1", "3:17: error: not_revocable must be true or false, not a number"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Targets, Wrong,
-    ::testing::Values(Case{"[targets]\ncgroups = ['user.slice']", "3:12: error: \"user.slice\" is no path of a control group"},
-                      Case{"[targets]\nuprobes = ['bash:readline']", "3:12: error: \"bash:readline\" is no place for a uprobe"},
-                      Case{"[targets]\nuprobes = ['/bin/bash']", "3:12: error: \"/bin/bash\" is no place for a uprobe"},
-                      Case{"[targets]\nperf_events = ['cycles']", "3:16: error: \"cycles\" is no perf event"},
-                      Case{"[targets]\ninterfaces = ['a/b']", "3:15: error: \"a/b\" is no name of an interface"}));
+    ::testing::Values(
+        Case{"[targets]\ncgroups = ['user.slice']", "3:12: error: \"user.slice\" is no path of a control group"},
+        Case{"[targets]\nuprobes = ['bash:readline']", "3:12: error: \"bash:readline\" is no place for a uprobe"},
+        Case{"[targets]\nuprobes = ['/bin/bash']", "3:12: error: \"/bin/bash\" is no place for a uprobe"},
+        Case{"[targets]\nperf_events = ['cycles']", "3:16: error: \"cycles\" is no perf event"},
+        Case{"[targets]\ninterfaces = ['a/b']", "3:15: error: \"a/b\" is no name of an interface"}));
 
 TEST(Parse, FormatIsAskedFor) {
     EXPECT_THAT(message(""), StartsWith("1:1: error: format is missing"));

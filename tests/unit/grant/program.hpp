@@ -34,7 +34,8 @@ inline std::string read_back(std::FILE* file) {
 }
 
 // No shell: arguments are passed as they are.
-inline Outcome bpfwarden_run(std::vector<std::string> args, const std::string& input = "", const std::string& folder = ".") {
+inline Outcome bpfwarden_run(std::vector<std::string> args, const std::string& input = "",
+                             const std::string& folder = ".") {
     std::FILE* in = std::tmpfile();
     std::FILE* out = std::tmpfile();
     std::FILE* err = std::tmpfile();

@@ -84,7 +84,8 @@ class Random {
         const auto all = all_values(dimension);
         // Half of the time from a few, so that grants and operations meet.
         auto name = std::string(all[below(chance(50) ? std::min<std::size_t>(all.size(), 8) : all.size())]);
-        if (dimension == Dimension::commands && command_facts(name)->kind == CommandClass::refused) return "link_create";
+        if (dimension == Dimension::commands && command_facts(name)->kind == CommandClass::refused)
+            return "link_create";
         return name;
     }
     std::string target(Target target, bool glob) {
@@ -184,12 +185,14 @@ void expect_not_narrower(const Draft& less, const Draft& more, Random& random) {
         const auto before = check(was, operation), after = check(is, operation);
         ASSERT_TRUE(!before.allowed || after.allowed)
             << describe(operation) << " was allowed: " << before.reason << "\nand is not: " << after.reason << "\n"
-            << less.text() << "\n---\n" << more.text();
+            << less.text() << "\n---\n"
+            << more.text();
     }
     const auto a = token_masks(was), b = token_masks(is);
     EXPECT_TRUE(is_subset(a.commands, b.commands) && is_subset(a.maps, b.maps) && is_subset(a.programs, b.programs) &&
                 is_subset(a.attachs, b.attachs))
-        << less.text() << "\n---\n" << more.text();
+        << less.text() << "\n---\n"
+        << more.text();
 }
 
 TEST(Property, OneMoreEntryNeverRefusesMore) {
@@ -212,7 +215,8 @@ TEST(Property, OneEntryLessNeverAllowsMore) {
         const auto more = random.draft();
         auto less = more;
         for (auto& [key, list] : less.allow)
-            if (!list.empty() && random.chance(50)) list.erase(list.begin() + static_cast<std::ptrdiff_t>(random.below(list.size())));
+            if (!list.empty() && random.chance(50))
+                list.erase(list.begin() + static_cast<std::ptrdiff_t>(random.below(list.size())));
         expect_not_narrower(less, more, random);
         if (HasFatalFailure()) return;
     }
@@ -274,8 +278,9 @@ TEST(Property, DiffOverlooksNoWidening) {
         ++quiet;
         for (int n = 0; n < 60; ++n) {
             const auto operation = random.operation();
-            ASSERT_TRUE(check(was, operation).allowed || !check(is, operation).allowed)
-                << describe(operation) << "\n" << one.text() << "\n---\n" << other.text();
+            ASSERT_TRUE(check(was, operation).allowed || !check(is, operation).allowed) << describe(operation) << "\n"
+                                                                                        << one.text() << "\n---\n"
+                                                                                        << other.text();
         }
     }
     EXPECT_GT(quiet, 20) << "the test tries something";
@@ -376,7 +381,8 @@ TEST(Property, AFullyHeldGrantIsNotExceededByItsMasks) {
                 // Targets that must be named are judged elsewhere.
                 const auto verdict = check(grant, load);
                 ASSERT_TRUE(verdict.allowed || verdict.key.starts_with("targets."))
-                    << describe(load) << ": " << verdict.reason << "\n" << draft.text();
+                    << describe(load) << ": " << verdict.reason << "\n"
+                    << draft.text();
             }
         }
     }

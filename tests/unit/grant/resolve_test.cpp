@@ -93,7 +93,8 @@ TEST(Resolve, GroupMistakes) {
                 StartsWith("4:6: error: the group @a contains itself"));
     EXPECT_THAT(message("format = 1\n[groups]\nbase = []\n[allow]\nkfuncs = ['@base']"),
                 StartsWith("3:1: error: @base is a built-in group already"));
-    EXPECT_THAT(message("format = 1\n[groups]\nlonely = ['hash']"), StartsWith("3:1: warning: the group lonely is not used"));
+    EXPECT_THAT(message("format = 1\n[groups]\nlonely = ['hash']"),
+                StartsWith("3:1: warning: the group lonely is not used"));
     EXPECT_THAT(message("format = 1\n[groups]\ng = ['x']\n[allow]\nhelpers = ['@g', '@g']"),
                 ::testing::AnyOf(StartsWith("3:6: error: \"x\" is no helper"), StartsWith("5:18: warning")));
 }
@@ -188,17 +189,19 @@ hand_out = "program"
 }
 
 TEST(Include, SaysWhatItDoesNotTakeOver) {
-    const auto said = messages("format = 1\ninclude = ['b']\n",
-                               {{"b", "format = 1\n[session]\nhand_out = 'program'\non_close = 'keep'\nnot_revocable = true\n"}});
+    const auto said =
+        messages("format = 1\ninclude = ['b']\n",
+                 {{"b", "format = 1\n[session]\nhand_out = 'program'\non_close = 'keep'\nnot_revocable = true\n"}});
     ASSERT_EQ(said.size(), 3U);
     EXPECT_THAT(said[0], StartsWith("3:1: warning: hand_out = \"program\" of an included file is not taken over"));
 }
 
 // Who may open a grant, and which dangers its author knows of, is read in the file itself.
 TEST(Include, NeverBringsSubjectOrAcknowledgements) {
-    const std::string other = "format = 1\nsubject = [ { user = 'x' } ]\ndangerous = ['kernel_read']\n[allow]\n"
-                              "program_types = ['tracepoint']\ncapabilities = ['bpf', 'perfmon']\n"
-                              "[targets]\ntracepoints = ['any']\n";
+    const std::string other =
+        "format = 1\nsubject = [ { user = 'x' } ]\ndangerous = ['kernel_read']\n[allow]\n"
+        "program_types = ['tracepoint']\ncapabilities = ['bpf', 'perfmon']\n"
+        "[targets]\ntracepoints = ['any']\n";
     EXPECT_FALSE(resolved("format = 1\ninclude = ['b']\n", {{"b", other}}).subject);
     EXPECT_THAT(message("format = 1\ninclude = ['b']\n", {{"b", other}}),
                 HasSubstr("needs dangerous = [\"kernel_read\"]"));
@@ -216,15 +219,17 @@ TEST(Include, Mistakes) {
                 StartsWith("2:12: error: cannot include \"gone\": there is no such grant | the map has none"));
     EXPECT_THAT(message("format = 1\ninclude = ['t.toml']", {{"t.toml", "format = 1"}}),
                 StartsWith("2:12: error: \"t.toml\" includes itself"));
-    EXPECT_THAT(message("format = 1\ninclude = ['b']", {{"b", "format = 1\ninclude = ['c']"}, {"c", "format = 1\ninclude = ['b']"}}),
+    EXPECT_THAT(message("format = 1\ninclude = ['b']",
+                        {{"b", "format = 1\ninclude = ['c']"}, {"c", "format = 1\ninclude = ['b']"}}),
                 StartsWith("2:12: error: \"b\" includes itself"));
     EXPECT_THAT(message("format = 1\ninclude = ['b']", {{"b", "not toml"}}), HasSubstr("error"));
 }
 
 TEST(Include, OneFileByTwoWaysIsRead) {
-    const auto grant = resolved("format = 1\ninclude = ['b', 'c']", {{"b", "format = 1\ninclude = ['d']"},
-                                                                     {"c", "format = 1\ninclude = ['d']"},
-                                                                     {"d", "format = 1\n[allow]\nmap_types = ['hash']"}});
+    const auto grant =
+        resolved("format = 1\ninclude = ['b', 'c']", {{"b", "format = 1\ninclude = ['d']"},
+                                                      {"c", "format = 1\ninclude = ['d']"},
+                                                      {"d", "format = 1\n[allow]\nmap_types = ['hash']"}});
     EXPECT_EQ(grant.files.size(), 4U);
 }
 

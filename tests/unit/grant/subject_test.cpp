@@ -10,8 +10,13 @@ namespace bpfwarden::grant {
 static const std::string digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 static Opener agent() {
-    return {.uid = 1000, .user = "alice", .gids = {1000, 27}, .groups = {"alice", "bpf"},
-            .cgroup = "/system.slice/agent.service", .exe = "/usr/bin/agent", .exe_sha256 = digest};
+    return {.uid = 1000,
+            .user = "alice",
+            .gids = {1000, 27},
+            .groups = {"alice", "bpf"},
+            .cgroup = "/system.slice/agent.service",
+            .exe = "/usr/bin/agent",
+            .exe_sha256 = digest};
 }
 static bool admits(const std::string& subject, const Opener& opener) {
     return !refuses_opener(resolved("format = 1\n" + subject), opener);
@@ -28,8 +33,8 @@ TEST(Subject, EachConditionByItself) {
                              "exe = '/usr/bin/*'"})
         EXPECT_TRUE(admits("subject = [ { " + std::string(good) + " } ]", agent())) << good;
     EXPECT_TRUE(admits("subject = [ { exe_sha256 = '" + digest + "' } ]", agent()));
-    for (const char* bad : {"user = 'bob'", "group = 'wheel'", "uid = 1", "gid = 1", "cgroup = '/user.slice/**'",
-                            "exe = '/usr/*'"})
+    for (const char* bad :
+         {"user = 'bob'", "group = 'wheel'", "uid = 1", "gid = 1", "cgroup = '/user.slice/**'", "exe = '/usr/*'"})
         EXPECT_FALSE(admits("subject = [ { " + std::string(bad) + " } ]", agent())) << bad;
 }
 

@@ -80,9 +80,9 @@ TEST(Groups, HoldRealNamesOnce) {
 TEST(Groups, BaseHelpersAreHarmless) {
     const auto* base = builtin_group(Dimension::helpers, "base");
     ASSERT_NE(base, nullptr);
-    for (const std::string_view bad : {"probe_read", "probe_read_kernel", "probe_write_user", "override_return",
-                                       "send_signal", "get_current_task", "trace_printk", "redirect", "sys_bpf",
-                                       "skb_store_bytes", "setsockopt", "timer_init"})
+    for (const std::string_view bad :
+         {"probe_read", "probe_read_kernel", "probe_write_user", "override_return", "send_signal", "get_current_task",
+          "trace_printk", "redirect", "sys_bpf", "skb_store_bytes", "setsockopt", "timer_init"})
         EXPECT_EQ(std::ranges::find(base->members, bad), base->members.end()) << bad;
     const auto* read = builtin_group(Dimension::helpers, "tracing_read");
     for (const auto bad : builtin_group(Dimension::helpers, "tracing_write")->members)
