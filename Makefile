@@ -36,6 +36,8 @@ install: build ## install the programs (PREFIX=/usr/local, DESTDIR=)
 .PHONY: demo
 demo: deps-demo ## run an unmodified BPF program without root, under a grant
 	@tools/build src/all examples/all
+	@# Without tokens here it runs in a guest, which needs more packages.
+	@build/bin/bpfwarden host check --require token >/dev/null 2>&1 || tools/deps guest
 	@examples/demo/demo
 
 .PHONY: test test-unit test-root test-vm soak
@@ -60,6 +62,14 @@ soak: ## every test with large counts, and on a fresh Debian; takes hours
 .PHONY: bench
 bench: build ## measure, as a table and as JSON
 	@bench/run
+
+.PHONY: bench-lab
+bench-lab: build ## count instructions in a guest instead, which repeats (KERNEL=lts)
+	@bench/run --lab '$(if $(filter all,$(KERNEL)),lts,$(KERNEL))'
+
+.PHONY: man
+man: build ## write the manual pages and completions anew from the command table
+	@man/generate
 
 .PHONY: fuzz
 fuzz: ## run each fuzzer for a while (SECONDS=60)

@@ -31,8 +31,9 @@ inline bpf_insn exit() { return make(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 inline Code small_program(int /*map*/) { return {insn::move(BPF_REG_0, XDP_PASS), insn::exit()}; }
 
 // What packet programs do, unrolled to some hundred instructions: look at a byte of the packet behind a bounds check,
-// branch on it, and now and then count in a map.
-inline Code large_program(int map) {
+// branch on it, and now and then count in a map. In the last `indexed` of those maps' values at an offset that only
+// the program's run decides: without CAP_PERFMON the verifier masks it, and follows what a mispredicted run could do.
+inline Code packet_program(int map, int indexed) {
     using namespace insn;
     constexpr int bytes = 48, lookup_every = 12;
     Code code{make(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_6, BPF_REG_1, 0, 0),  // data
@@ -48,21 +49,28 @@ inline Code large_program(int map) {
         code.push_back(make(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_3, 0, 1, at));
         code.push_back(make(BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_8, BPF_REG_3, 0, 0));
         if (at % lookup_every != lookup_every - 1) continue;
+        const bool at_offset = at + lookup_every * indexed >= bytes;
+        code.push_back(make(BPF_LDX | BPF_MEM | BPF_B, BPF_REG_9, BPF_REG_6, at, 0));
         code.push_back(make(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, at));
         code.push_back(copy(BPF_REG_2, BPF_REG_10));
         code.push_back(add(BPF_REG_2, -4));
         code.push_back(make(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map));
         code.push_back(make(0, 0, 0, 0, 0));
         code.push_back(make(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem));
-        code.push_back(make(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 3, 0));
-        code.push_back(make(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_0, 0, 0));
+        code.push_back(make(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, at_offset ? 5 : 4, 0));
+        code.push_back(make(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_9, 0, 0, 3));
+        if (at_offset) code.push_back(make(BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_0, BPF_REG_9, 0, 0));
+        code.push_back(make(BPF_LDX | BPF_MEM | BPF_B, BPF_REG_1, BPF_REG_0, 0, 0));
         code.push_back(add(BPF_REG_1, 1));
-        code.push_back(make(BPF_STX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_1, 0, 0));
+        code.push_back(make(BPF_STX | BPF_MEM | BPF_B, BPF_REG_0, BPF_REG_1, 0, 0));
     }
     for (const auto leave : leaves) code[leave].off = static_cast<std::int16_t>(code.size() - leave - 1);
     code.push_back(move(BPF_REG_0, XDP_PASS));
     code.push_back(exit());
     return code;
 }
+
+inline Code large_program(int map) { return packet_program(map, 0); }
+inline Code indexed_program(int map) { return packet_program(map, 1); }
 
 }  // namespace bpfwarden::bench

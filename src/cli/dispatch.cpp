@@ -45,11 +45,11 @@ int print_help(const std::string& text) {
 }
 
 void describe(CLI::App& app, const Command& command, Args& args) {
-    app.add_flag("--json", args.json);
+    app.add_flag("--json", args.json)->disable_flag_override();
     for (const auto& option : command.options) {
         const std::string name(option.name);
         if (option.value.empty()) {
-            app.add_flag_callback(name, [&args, name] { args.options[name]; });
+            app.add_flag_callback(name, [&args, name] { args.options[name]; })->disable_flag_override();
             continue;
         }
         auto* added = app.add_option_function<std::vector<std::string>>(
@@ -66,7 +66,7 @@ void describe(CLI::App& app, const Command& command, Args& args) {
         app.add_option_function<std::vector<std::string>>(
                name, [&args, name](const std::vector<std::string>& values) { args.positionals[name] = values; })
             ->required(positional.least > 0)
-            ->expected(static_cast<int>(positional.least), most)
+            ->expected(static_cast<int>(std::max(positional.least, 1U)), most)
             ->allow_extra_args(positional.most == many);
     }
 }

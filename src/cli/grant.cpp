@@ -38,14 +38,14 @@ std::vector<Command> grant_commands() {
          "attach TYPE [program=TYPE] [cgroup=PATH] [interface=NAME] [tracepoint=NAME] [function=NAME] "
          "[uprobe=PATH:SYMBOL]; perf_event_open tracepoint=NAME|function=NAME|uprobe=PATH:SYMBOL|event=KIND/NAME; "
          "command NAME; helper NAME; kfunc NAME. The exit status is 0 if it is allowed, 1 if not.",
-         {{"FILE", "a grant (as for show), then the OPERATION in words", 2, many}},
+         {{"FILE", file_help}, {"OPERATION", "what to ask about, in words", 1, many}},
          {root_option},
          grant_explain},
         {"grant",
          "diff",
          "say what a new version of a grant widens and narrows",
          "The exit status is 0 if NEW allows nothing that OLD refuses (it is the same, or narrower), 1 if it widens.",
-         {{"FILE", "the OLD grant and the NEW one (each as for show)", 2, 2}},
+         {{"OLD", file_help}, {"NEW", "the grant to compare it with"}},
          {root_option},
          grant_diff},
         {"grant",

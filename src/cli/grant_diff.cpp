@@ -20,11 +20,10 @@ static void print_changes(const grant::Diff& diff, grant::Direction direction, s
 }
 
 Result<int> grant_diff(const Args& args) {
-    const auto& files = args.positional("FILE");
-    if (files[0] == "-" && files[1] == "-")
+    if (args.only("OLD") == "-" && args.only("NEW") == "-")
         return fail(Error(Code::usage, "both grants cannot come from standard input"));
-    const auto was = BW_TRY(read_valid(files[0], args));
-    const auto is = BW_TRY(read_valid(files[1], args));
+    const auto was = BW_TRY(read_valid(args.only("OLD"), args));
+    const auto is = BW_TRY(read_valid(args.only("NEW"), args));
     const auto diff = grant::diff(*was.grant, *is.grant);
     if (args.json) {
         print_diff_json(*was.grant, *is.grant, diff);

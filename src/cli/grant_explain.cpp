@@ -2,7 +2,6 @@
 // `bpfwarden grant explain FILE OPERATION…`
 #include <algorithm>
 #include <cstring>
-#include <span>
 
 #include <fmt/format.h>
 
@@ -38,12 +37,11 @@ static void print_verdict(const grant::Checked& checked, const grant::Operation&
 Result<int> grant_explain(const Args& args) {
     // "prog_load xdp" in one argument is as good as in two.
     std::vector<std::string> words;
-    const auto& arguments = args.positional("FILE");
-    for (const auto& argument : std::span(arguments).subspan(1))
+    for (const auto& argument : args.positional("OPERATION"))
         for (const auto word : split(argument, ' '))
             if (!word.empty()) words.emplace_back(word);
     const auto operation = BW_TRY(grant::parse_operation(words));
-    const auto checked = BW_TRY(read_valid(arguments.front(), args));
+    const auto checked = BW_TRY(read_valid(args.only("FILE"), args));
     const auto verdict = grant::check(*checked.grant, operation);
     if (args.json)
         print_explain_json(*checked.grant, operation, verdict);

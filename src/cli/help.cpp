@@ -11,7 +11,7 @@ namespace bpfwarden::cli {
 
 std::span<const Option> global_options() {
     static const Option options[] = {{"--json", "", "print one JSON document on standard output"},
-                                     {"--help", "", "print help, after a command that command's, and exit"},
+                                     {"--help", "", "print help (also -h), after a command that command's, and exit"},
                                      {"--help-all", "", "print help on every command and exit"},
                                      {"--version", "", "print the version and exit"}};
     return options;
@@ -147,9 +147,10 @@ void paragraphs(std::string& text, std::string_view details) {
         paragraph.clear();
     };
     for (const auto line : split(details, '\n')) {
-        if (line.empty()) flush();
-        paragraph += fmt::format("{} ", line);
-        if (line.empty()) paragraph.clear();
+        if (line.empty())
+            flush();
+        else
+            paragraph += fmt::format("{} ", line);
     }
     flush();
 }
@@ -179,7 +180,7 @@ std::string help() {
 }
 
 std::string help(std::string_view object) {
-    const auto* found = std::ranges::find(all_objects(), object, &Object::name);
+    const auto found = std::ranges::find(all_objects(), object, &Object::name);
     std::string text = fmt::format("bpfwarden {}: {}\n\nUsage: bpfwarden [--json] {} VERB …\n\nSubcommands:\n", object,
                                    found->summary, object);
     for (const auto& command : command_table())

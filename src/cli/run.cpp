@@ -2,7 +2,6 @@
 // `bpfwarden run`: a command under a grant, by kernel token.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -280,14 +279,12 @@ Result<int> give_to_running(const Args& args, const grant::Resolved& grant) {
                             .because("the process runs already, with its own user, network and files"));
     const auto pid = static_cast<pid_t>(BW_TRY(number_option(args, "--into", *args.value("--into"), 1)));
     const auto process = BW_TRY(kernel::open_process(pid));
-    struct stat owner{};
-    if (::stat(fmt::format("/proc/{}", pid).c_str(), &owner) != 0)
-        return fail_errno(fmt::format("reading /proc/{}", pid));
+    const auto [uid, gid] = BW_TRY(kernel::owner_of_process(pid));
     if (!kernel::is_alive(process)) return fail(Code::not_found, fmt::format("process {} has ended", pid));
     BW_TRY(need_acknowledged(grant, {.host_cgroups = true}));
     const auto bits = BW_TRY(bits_of(grant));
     token::BpffsRequest request{
-        .delegation = bits.delegation, .uid = owner.st_uid, .gid = owner.st_gid, .path = BW_TRY(token_path(args))};
+        .delegation = bits.delegation, .uid = uid, .gid = gid, .path = BW_TRY(token_path(args))};
     if (args.has("--dry-run")) {
         fmt::print(
             "would mount at {} of process {}: delegate_cmds={:#x} delegate_maps={:#x} delegate_progs={:#x} "

@@ -24,6 +24,12 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
     return near ? fmt::format("did you mean {}?", *near) : "";
 }
 
+std::vector<std::string_view> names_of(const Command& command) {
+    std::vector<std::string_view> names;
+    for (const auto& positional : command.positionals) names.push_back(positional.name);
+    return names;
+}
+
 }  // namespace
 
 Error unknown_option(std::string_view option, std::span<const std::string_view> known, std::string_view whose) {
@@ -93,18 +99,17 @@ Error explain_usage(const Command& command, std::span<const std::string> words, 
         if (option.required && !given.contains(option.name))
             return usage(fmt::format("{} {} is missing", option.name, option.value), std::string(option.help), whose);
     if (command.passes_rest) return usage(parser_says, "", whose);
-    // No command has more than one kind of positional.
-    const Positional none{.name = "", .help = "", .least = 0, .most = 0};
-    const auto& wanted = command.positionals.empty() ? none : command.positionals.front();
-    if (positionals.size() < wanted.least)
-        return usage(positionals.empty() ? fmt::format("{} is missing", wanted.name)
-                                         : fmt::format("one {} is not enough", wanted.name),
-                     std::string(wanted.help), whose);
-    if (positionals.size() > wanted.most)
-        return usage(
-            fmt::format("{} is too much", quoted(positionals[wanted.most])),
-            wanted.most == 0 ? "it takes no arguments" : fmt::format("it takes {} {}", wanted.most, wanted.name),
-            whose);
+    std::size_t least = 0, most = 0;
+    for (const auto& positional : command.positionals) {
+        least += positional.least;
+        if (positionals.size() < least)
+            return usage(fmt::format("{} is missing", positional.name), std::string(positional.help), whose);
+        most = positional.most == many ? many : most + positional.most;
+    }
+    if (positionals.size() > most)
+        return usage(fmt::format("{} is too much", quoted(positionals[most])),
+                     most == 0 ? "it takes no arguments" : fmt::format("it takes {}", in_words(names_of(command))),
+                     whose);
     return usage(parser_says, "", whose);
 }
 

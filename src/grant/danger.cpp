@@ -77,7 +77,7 @@ class Finder {
     }
 
     std::vector<DangerNeed> take() {
-        std::ranges::stable_sort(needs_, {}, [](const DangerNeed& need) { return need.danger; });
+        std::ranges::sort(needs_, {}, [](const DangerNeed& need) { return need.danger; });
         return std::move(needs_);
     }
 

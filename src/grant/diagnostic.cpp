@@ -2,6 +2,7 @@
 #include "grant/diagnostic.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -45,10 +46,15 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
     std::vector<std::string_view> files;
     for (const auto& one : all_)
         if (std::ranges::find(files, one.at.file) == files.end()) files.push_back(one.at.file);
-    auto sorted = all_;
-    std::ranges::stable_sort(sorted, {}, [&](const Diagnostic& one) {
-        return std::tuple(std::ranges::find(files, one.at.file) - files.begin(), one.at.line, one.at.column);
-    });
+    // By index last: what was found first at a place is said first.
+    std::vector<std::tuple<std::ptrdiff_t, unsigned, unsigned, std::size_t>> order;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+        const auto& at = all_[i].at;
+        order.emplace_back(std::ranges::find(files, at.file) - files.begin(), at.line, at.column, i);
+    }
+    std::ranges::sort(order);
+    std::vector<Diagnostic> sorted;
+    for (const auto& one : order) sorted.push_back(all_[std::get<3>(one)]);
     return sorted;
 }
 

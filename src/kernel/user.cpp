@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "kernel/file.hpp"
 
 namespace bpfwarden::kernel {
 
@@ -54,6 +55,18 @@ Result<User> find_user(const std::string& text) {
     for (const gid_t gid : user.groups)
         if (const group* found = ::getgrgid(gid)) user.group_names.emplace_back(found->gr_name);
     return user;
+}
+
+Result<Ids> owner_of_process(pid_t pid) {
+    Ids ids;
+    const std::string text = BW_TRY(read_file("/proc/" + std::to_string(pid) + "/status"));
+    for (const auto line : split(text, '\n')) {
+        const auto fields = split(line, '\t');  // "Uid:", real, effective, saved, file system
+        if (fields.size() < 3) continue;
+        if (fields[0] == "Uid:") ids.uid = id_number(fields[2]).value_or(0);
+        if (fields[0] == "Gid:") ids.gid = id_number(fields[2]).value_or(0);
+    }
+    return ids;
 }
 
 }  // namespace bpfwarden::kernel

@@ -23,4 +23,12 @@ struct User {
 // number.
 Result<User> find_user(const std::string& text);
 
+// The effective ids of a process, as the initial namespace numbers them. (The owner of /proc/PID would be root for a
+// process that is not dumpable.)
+struct Ids {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+Result<Ids> owner_of_process(pid_t pid);
+
 }  // namespace bpfwarden::kernel

@@ -38,8 +38,13 @@ def compiles(name: str, text: str) -> str:
         return f"{name}:{error.lineno}: {error.msg}"
 
 
+# The lab's init is for busybox's shell and must go on whatever fails; in the others `set -e` ends a script whose cd fails.
+NOT_FOR_US = "SC2187,SC2164"
+
+
 def shellcheck(names: list[str]) -> list[str]:
-    done = subprocess.run(["shellcheck", "-x", "-e", "SC2187", "-f", "gcc", *names], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(["shellcheck", "-x", "-e", NOT_FOR_US, "-f", "gcc", *names], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
     return [line for line in done.stdout.splitlines() if line.strip()] if done.returncode else []
 
 

@@ -14,7 +14,7 @@ NAMES = ("CMakeLists.txt", "Makefile", ".clang-format", ".clang-tidy", ".editorc
 
 def is_source(name: str, text: str) -> bool:
     base = name.rsplit("/", 1)[-1]
-    if base.startswith(".") and base not in NAMES or "/corpus/" in name or "/golden/" in name:
+    if base.startswith(".") and base not in NAMES or "corpus/" in name or "/golden/" in name:
         return False
     return base.endswith(CODE) or base in NAMES or text.startswith("#!") or name.startswith("man/") and base[-2:-1] == "."
 

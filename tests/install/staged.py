@@ -54,6 +54,20 @@ def paths_in(path: Path, scratch: Path) -> list[bytes]:
     return [place for place in {os.fsencode(ROOT), os.fsencode(BUILD)} if place + b"/" in data]
 
 
+def pages(stage: Path) -> list[str]:
+    """A page's .TH must agree with its file's name, or man(1) lists it under another; and it renders without a warning."""
+    problems = []
+    for page in sorted(stage.glob("usr/share/man/man*/*")):
+        found = re.search(r'^\.TH\s+"?([^"\s]+)"?\s+"?(\d)"?', page.read_text(), re.MULTILINE)
+        name, section = page.stem, page.suffix[1:]
+        if not found or (found[1].lower().replace("\\-", "-"), found[2]) != (name.lower(), section):
+            problems.append(f"{page.name}: its .TH line is not of {name}({section})")
+        if shutil.which("groff"):
+            done = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-Z", page], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            problems += done.stderr.splitlines()
+    return problems
+
+
 def states(stage: Path) -> dict:
     return {str(p.relative_to(stage)): (p.lstat().st_mode, p.lstat().st_size) for p in stage.rglob("*")}
 
@@ -69,6 +83,7 @@ def look(stage: Path, scratch: Path) -> None:
     wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
     check("what must be there", [f"{name} is missing" for name in wanted if not (stage / name).is_file()])
     check("nothing outside the prefix", [str(p.relative_to(stage)) for p in files if p.relative_to(stage).parts[0] not in ("usr", "etc")])
+    check("manual pages", pages(stage))
     check("modes", [f"{p.relative_to(stage)}: {stat.filemode(p.lstat().st_mode)}" for p in stage.rglob("*")
                     if not p.is_symlink() and p.stat().st_mode & (stat.S_IWOTH | stat.S_IWGRP | stat.S_ISUID | stat.S_ISGID)])
     check("empty files", [str(p.relative_to(stage)) for p in files if p.stat().st_size == 0])

@@ -4,13 +4,15 @@
 One guest runs them all, so that a kernel costs one start. If it dies or a program wedges it, another guest goes on with the rest.
 """
 
+import json
 import shlex
 import subprocess
 import time
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
-from . import gtest, host, screen
+from . import gtest, host, process, screen
 from .result import FAILED, SKIPPED, Case
 from .run import Run
 
@@ -63,10 +65,26 @@ def fetch(run: Run, role: str) -> str:
     if status == 0:
         return ""
     said = " ".join(line.strip() for line in log.read_text(errors="replace").splitlines()[-4:])
-    finish = Case(f"vm-{role}", "kernel", role, SKIPPED if status == UNAVAILABLE else FAILED,
-                  f"this kernel is not in this machine's Debian mirror: {said}" if status == UNAVAILABLE else f"cannot get the kernel: {said}")
-    run.finish(f"vm-{role}", "kernel", [finish], 0, log=log)
-    return finish.reason
+    case = Case(f"vm-{role}", "kernel", role, SKIPPED if status == UNAVAILABLE else FAILED,
+                f"this kernel is not in this machine's Debian mirror: {said}" if status == UNAVAILABLE else f"cannot get the kernel: {said}")
+    run.finish(f"vm-{role}", "kernel", [case], 0, log=log)
+    return case.reason
+
+
+def lab(run: Run) -> None:
+    """The lab's own promises, on real guests: a runner that loses a status or output would make all other suites worthless."""
+    script, log = run.source / "tests/lab/smoke.py", run.logs / "lab" / "smoke.log"
+    if not script.exists() or run.filter and not fnmatch(script.stem, run.filter):
+        return
+    results = run.logs / "lab" / "results.jsonl"
+    results.unlink(missing_ok=True)
+    ended = process.run([script, "--results", results, *(["floor", "lts", "edge"] if run.soak else ["lts"])], log,
+                        run.timeout("lab", script.stem), run.source)
+    cases = [Case(**json.loads(line)) for line in results.read_text().splitlines()] if results.exists() else []
+    badly = ended.badly(good=(0, 1) if any(c.result == FAILED for c in cases) else (0,))
+    if badly or not cases:
+        cases.append(Case("lab", "(smoke)", "", FAILED, badly or "it ran no case"))
+    run.finish("lab", script.stem, cases, ended.seconds, {c.name: ended.text for c in cases if c.result == FAILED}, log)
 
 
 def suite(run: Run, role: str) -> None:

@@ -111,7 +111,9 @@ def read_script(suite: str, name: str, ended: process.Ended) -> list[Case]:
 
 
 def list_suite(run: Run, suite: str) -> None:
-    if suite in ("check", "install"):
+    if suite == "lab":
+        screen.say("lab smoke.py")
+    elif suite in ("check", "install"):
         for script in programs(run.source / "tests" / suite):
             screen.say(f"{suite} {script.name}" + (" (only in a soak)" if script.name in SOAK_ONLY else ""))
     else:

@@ -32,10 +32,10 @@ def matrix(record: Record, rows: list[tuple[str, str]]) -> None:
     """ROWS: suite and what ran there (a kernel's release)."""
     if not rows:
         return
-    say("\nkernels" + " " * 29 + "passed  failed  skipped")
+    say(f"\n{'kernels':<40} passed  failed  skipped")
     for suite, label in rows:
         counts = "  ".join(f"{record.count(result, suite):>6}" for result in (PASSED, FAILED, SKIPPED))
-        say(f"  {suite:<10} {label:<22} {counts}")
+        say(f"  {suite:<10} {label:<27} {counts}")
 
 
 def ledger(used: dict[str, float], minutes: dict[str, float]) -> None:
@@ -44,7 +44,6 @@ def ledger(used: dict[str, float], minutes: dict[str, float]) -> None:
         budget = f"{minutes[name]:>4.0f}:00" if name in minutes else "      -"
         over = "  OVER" if name in minutes and seconds > minutes[name] * 60 else ""
         say(f"  {name:<10} {_clock(seconds)} {budget}{over}")
-    say(f"  {'together':<10} {_clock(sum(used.values()))}")
 
 
 def _clock(seconds: float) -> str:

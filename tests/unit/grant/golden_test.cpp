@@ -63,8 +63,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Golden{"init-xdp", {"init", "--template", "xdp", "--name", "my-xdp", "--user", "alice"}},
                       Golden{"init-tracing", {"init", "--template", "tracing"}},
                       Golden{"init-cgroup", {"init", "--template", "cgroup"}}),
-    [](const auto& info) {
-        std::string name = info.param.file;
+    [](const auto& golden) {
+        std::string name = golden.param.file;
         for (char& c : name)
             if (c == '-') c = '_';
         return name;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "grants.hpp"
 
 namespace bpfwarden::grant {

@@ -57,7 +57,7 @@ TEST(Operation, NearMissesAreHelped) {
              Wrong{"prog_load xdp instructions=many", "\"many\" is no number of instructions"},
              Wrong{"prog_load attach=xdp", "prog_load needs a name after it"},
              Wrong{"attach xdp eth0", "\"eth0\" cannot follow attach TYPE"},
-             Wrong{"attach xdp iface=eth0", "did you mean interface=?"},
+             Wrong{"attach xdp interfac=eth0", "did you mean interface=?"},
              Wrong{"perf_event_open", "perf_event_open opens one event"},
              Wrong{"perf_event_open function=a function=b", "perf_event_open opens one event"},
              Wrong{"btf_load x", "cannot follow btf_load"},

@@ -300,17 +300,21 @@ TEST(Property, AnIncludeLoosensNothing) {
                 const Attach attach{.type = target == Target::cgroups ? "cgroup_device" : "xdp",
                                     .program = target == Target::cgroups ? "cgroup_device" : "xdp",
                                     .targets = {{target, random.target(target, false)}}};
-                if (alone.of(Dimension::program_types).contains(attach.program))
+                if (alone.of(Dimension::program_types).contains(attach.program)) {
                     ASSERT_TRUE(check(alone, attach).allowed || !check(joined, attach).allowed) << top.text();
+                }
             }
         for (const auto limit : all_limits)
-            if (alone.of(limit)) ASSERT_LE(joined.of(limit)->value, alone.of(limit)->value);
+            if (alone.of(limit)) {
+                ASSERT_LE(joined.of(limit)->value, alone.of(limit)->value);
+            }
         ASSERT_EQ(joined.subject.has_value(), alone.subject.has_value());
         ASSERT_EQ(joined.dangerous.size(), alone.dangerous.size());
         for (const auto dimension : all_dimensions)
             for (const auto& [value, origin] : joined.of(dimension).values)
-                if (origin.written)
+                if (origin.written) {
                     ASSERT_TRUE(alone.of(dimension).wrote(value) || resolved(other.text()).of(dimension).wrote(value));
+                }
     }
 }
 
@@ -344,8 +348,9 @@ TEST(Property, MasksHoldWhatTheCheckAllows) {
         for (int n = 0; n < 30; ++n) {
             const auto operation = random.operation();
             if (!check(grant, operation).allowed) continue;
-            if (const auto* map = std::get_if<MapCreate>(&operation))
+            if (const auto* map = std::get_if<MapCreate>(&operation)) {
                 ASSERT_TRUE(has(masks.maps, kernel::NameKind::map_type, map->type)) << map->type;
+            }
             const auto* load = std::get_if<ProgLoad>(&operation);
             if (!load || load->type == "struct_ops") continue;
             ASSERT_TRUE(has(masks.programs, kernel::NameKind::program_type, load->type)) << load->type;

@@ -28,7 +28,9 @@ TEST(Facts, EveryAttachTypeIsSomebodys) {
     for (const auto& facts : all_program_facts()) {
         for (const auto type : facts.attach_types)
             EXPECT_TRUE(Names::known().value(NameKind::attach_type, type)) << type;
-        if (!facts.natural.empty()) EXPECT_TRUE(takes_attach_type(facts, facts.natural)) << facts.type;
+        if (!facts.natural.empty()) {
+            EXPECT_TRUE(takes_attach_type(facts, facts.natural)) << facts.type;
+        }
     }
 }
 

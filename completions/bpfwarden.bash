@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Completions of bpfwarden(1) for bash. Made by `make man` from the command table: do not edit.
+
+_bpfwarden_verbs() { # of the object $1
+    case $1 in
+    '') echo 'run grant host' ;;
+    grant) echo 'check show explain diff list init' ;;
+    host) echo 'check' ;;
+    esac
+}
+
+_bpfwarden_options() { # of the command "$1"
+    case $1 in
+    ' run') echo '--grant --user --via --net --token-path --into --unenforced --keep-fd --dry-run --json --help' ;;
+    'grant check') echo '--root --json --help' ;;
+    'grant show') echo '--root --json --help' ;;
+    'grant explain') echo '--root --json --help' ;;
+    'grant diff') echo '--root --json --help' ;;
+    'grant list') echo '--root --json --help' ;;
+    'grant init') echo '--template --name --user --output --dry-run --json --help' ;;
+    'host check') echo '--require --json --help' ;;
+    *) echo '--json --help --help-all --version' ;;
+    esac
+}
+
+_bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes none
+    case "$1 $2" in
+    ' run --grant') echo 'grant' ;;
+    ' run --user') echo 'user' ;;
+    ' run --via') echo 'word token' ;;
+    ' run --net') echo 'word private inherit' ;;
+    ' run --token-path') echo 'directory' ;;
+    ' run --into') echo 'process' ;;
+    ' run --unenforced') echo 'list subject.user subject.group subject.uid subject.gid subject.cgroup subject.exe subject.exe_sha256 allow.program_types allow.map_types allow.attach_types allow.commands allow.helpers allow.kfuncs allow.capabilities allow.verifier targets.cgroups targets.interfaces targets.tracepoints targets.functions targets.uprobes targets.perf_events identity.sha256 identity.programs identity.signers limits.programs limits.maps limits.links limits.map_memory limits.instructions limits.loads_per_minute session.lifetime session.hand_out session.on_close session.not_revocable' ;;
+    ' run --keep-fd') echo 'nothing' ;;
+    'grant check --root') echo 'directory' ;;
+    'grant show --root') echo 'directory' ;;
+    'grant explain --root') echo 'directory' ;;
+    'grant diff --root') echo 'directory' ;;
+    'grant list --root') echo 'directory' ;;
+    'grant init --template') echo 'word xdp tracing cgroup' ;;
+    'grant init --name') echo 'nothing' ;;
+    'grant init --user') echo 'user' ;;
+    'grant init --output') echo 'file' ;;
+    'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    esac
+}
+
+_bpfwarden_argument() { # number $2, from 0, of the command "$1"
+    case "$1 $2" in
+    ' run '*) echo 'command' ;;
+    'grant check '*) echo 'grant' ;;
+    'grant show '0) echo 'grant' ;;
+    'grant explain '0) echo 'grant' ;;
+    'grant explain '1) echo 'word map_create prog_load btf_load attach perf_event_open command helper kfunc' ;;
+    'grant diff '0) echo 'grant' ;;
+    'grant diff '1) echo 'grant' ;;
+    'host check '*) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    esac
+}
+
+# Words of a fixed list, one of them or (with a comma) several.
+_bpfwarden_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
+_bpfwarden_list() {
+    local before=''
+    [[ $cur == *,* ]] && before=${cur%,*},
+    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${cur##*,}")
+}
+
+_bpfwarden_paths() { # -f or -d
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+# A grant: a file, or the name of an installed one.
+_bpfwarden_grants() {
+    local file names=''
+    for file in /etc/bpfwarden/grants.d/*.toml /usr/lib/bpfwarden/grants.d/*.toml; do
+        [[ -e $file ]] || continue
+        file=${file##*/}
+        names+=" ${file%.toml}"
+    done
+    _bpfwarden_paths -f
+    local files=("${COMPREPLY[@]}")
+    _bpfwarden_words "$names"
+    COMPREPLY+=("${files[@]}")
+}
+
+# One of the kinds that _bpfwarden_value and _bpfwarden_argument print, then its words.
+_bpfwarden_offer() {
+    case $1 in
+    word) _bpfwarden_words "${*:2}" ;;
+    list) _bpfwarden_list "${*:2}" ;;
+    grant) _bpfwarden_grants ;;
+    file) _bpfwarden_paths -f ;;
+    directory) _bpfwarden_paths -d ;;
+    user) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
+    process)
+        local pid
+        for pid in /proc/[0-9]*; do
+            pid=${pid##*/}
+            [[ $pid == "$cur"* ]] && COMPREPLY+=("$pid")
+        done
+        ;;
+    esac
+}
+
+# Another program's command line, from word $1 on.
+_bpfwarden_command() {
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif ((COMP_CWORD == $1)); then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    else
+        _bpfwarden_paths -f
+    fi
+}
+
+_bpfwarden() {
+    local cur=${COMP_WORDS[COMP_CWORD]} object='' verb='' option='' i arguments=0 only_arguments=''
+    COMPREPLY=()
+    # "--grant=FILE" is three words to readline.
+    [[ $cur == '=' ]] && cur=''
+    for ((i = 1; i < COMP_CWORD; ++i)); do
+        local word=${COMP_WORDS[i]}
+        if [[ -n $option ]]; then
+            [[ $word == '=' ]] && continue
+            option=''
+        elif [[ -z $verb ]]; then
+            [[ $word == -* ]] && continue
+            if [[ -z $object && -n $(_bpfwarden_verbs "$word") ]]; then object=$word; else verb=$word; fi
+        elif [[ $word == -- ]]; then
+            only_arguments=yes
+        elif [[ -z $only_arguments && $word == -?* ]]; then
+            [[ -n $(_bpfwarden_value "$object $verb" "$word") ]] && option=$word
+        elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+            _bpfwarden_command "$i"
+            return
+        else
+            arguments=$((arguments + 1))
+        fi
+    done
+    if [[ -n $option ]]; then
+        # shellcheck disable=SC2046
+        _bpfwarden_offer $(_bpfwarden_value "$object $verb" "$option")
+    elif [[ -z $only_arguments && $cur == -* ]]; then
+        _bpfwarden_words "$(_bpfwarden_options "$object $verb")"
+    elif [[ -z $verb ]]; then
+        _bpfwarden_words "$(_bpfwarden_verbs "$object")"
+    elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+        _bpfwarden_command "$COMP_CWORD"
+    else
+        # shellcheck disable=SC2046
+        _bpfwarden_offer $(_bpfwarden_argument "$object $verb" "$arguments")
+    fi
+}
+
+complete -F _bpfwarden bpfwarden

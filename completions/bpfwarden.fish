@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completions of bpfwarden(1) for fish. Made by `make man` from the command table: do not edit.
+
+# The words so far that are no options, and whether they begin with, or are, those of a command.
+function __bpfwarden_words
+    string match -v -- '-*' (commandline -opc)[2..] | string join ' '
+end
+function __bpfwarden_at
+    set -l words (__bpfwarden_words)
+    string match -q -- "$argv *" "$words "
+end
+function __bpfwarden_is
+    set -l words (__bpfwarden_words)
+    test "$words" = "$argv"
+end
+
+# The names of installed grants.
+function __bpfwarden_grants
+    for file in /etc/bpfwarden/grants.d/*.toml /usr/lib/bpfwarden/grants.d/*.toml
+        path change-extension '' (path basename $file)
+    end
+end
+
+# The command that `run` is to start, and its arguments.
+function __bpfwarden_command
+    set -l words (commandline -opc)
+    set -l rest
+    set -l skip no
+    for word in $words[(math (contains -i run $words) + 1)..]
+        if set -q rest[1]
+            set -a rest (string escape -- $word)
+        else if test $skip = yes
+            set skip no
+        else if contains -- $word --grant --user --via --net --token-path --into --unenforced --keep-fd
+            set skip yes
+        else if not string match -q -- '-*' $word
+            set -a rest (string escape -- $word)
+        end
+    end
+    complete -C (string join -- ' ' $rest (commandline -ct))
+end
+
+complete -c bpfwarden -f
+complete -c bpfwarden -l json -d 'print one JSON document on standard output'
+complete -c bpfwarden -l help -d 'print help (also -h), after a command that command\'s, and exit'
+complete -c bpfwarden -n __bpfwarden_is -l help-all -d 'print help on every command and exit'
+complete -c bpfwarden -n __bpfwarden_is -l version -d 'print the version and exit'
+complete -c bpfwarden -n '__bpfwarden_is' -a run -d 'run an unmodified BPF program without root, under a grant'
+complete -c bpfwarden -n '__bpfwarden_is' -a grant -d 'what a user, a service or a container may do with BPF'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a check -d 'say whether grants are right, and what is wrong with them'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a show -d 'show everything that a grant allows, and who holds it to that'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a explain -d 'say whether a grant allows an operation, and which line decides'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a diff -d 'say what a new version of a grant widens and narrows'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a list -d 'list the installed grants'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a init -d 'write a first grant to start from'
+complete -c bpfwarden -n '__bpfwarden_is' -a host -d 'what this machine offers'
+complete -c bpfwarden -n '__bpfwarden_is host' -a check -d 'say what this machine offers, and how that was found out'
+complete -c bpfwarden -n '__bpfwarden_at run' -l grant -r -F -a '(__bpfwarden_grants)' -d 'the grant: a file, or the name of an installed one'
+complete -c bpfwarden -n '__bpfwarden_at run' -l user -r -x -a '(__fish_complete_users)' -d 'who the command runs as (name or number)'
+complete -c bpfwarden -n '__bpfwarden_at run' -l via -r -x -a 'token' -d 'the way in: a kernel token, the only one so far'
+complete -c bpfwarden -n '__bpfwarden_at run' -l net -r -x -a 'private inherit' -d 'a network namespace of its own (default), or the caller\'s'
+complete -c bpfwarden -n '__bpfwarden_at run' -l token-path -r -x -a '(__fish_complete_directories)' -d 'mount the bpffs there and set LIBBPF_BPF_TOKEN_PATH'
+complete -c bpfwarden -n '__bpfwarden_at run' -l into -r -x -a '(__fish_complete_pids)' -d 'give a running process\'s namespaces the bpffs instead'
+complete -c bpfwarden -n '__bpfwarden_at run' -l unenforced -r -x -a '(__fish_complete_list , \'string split " " "subject.user subject.group subject.uid subject.gid subject.cgroup subject.exe subject.exe_sha256 allow.program_types allow.map_types allow.attach_types allow.commands allow.helpers allow.kfuncs allow.capabilities allow.verifier targets.cgroups targets.interfaces targets.tracepoints targets.functions targets.uprobes targets.perf_events identity.sha256 identity.programs identity.signers limits.programs limits.maps limits.links limits.map_memory limits.instructions limits.loads_per_minute session.lifetime session.hand_out session.on_close session.not_revocable"\')' -d 'run although nobody enforces these keys of the grant'
+complete -c bpfwarden -n '__bpfwarden_at run' -l keep-fd -r -x -d 'leave this file descriptor open for the command'
+complete -c bpfwarden -n '__bpfwarden_at run' -l dry-run -d 'say what would be done, and do nothing'
+complete -c bpfwarden -n '__bpfwarden_at run' -x -a '(__bpfwarden_command)'
+complete -c bpfwarden -n '__bpfwarden_at grant check' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
+complete -c bpfwarden -n '__bpfwarden_at grant check' -F -a '(__bpfwarden_grants)'
+complete -c bpfwarden -n '__bpfwarden_at grant show' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
+complete -c bpfwarden -n '__bpfwarden_at grant show' -F -a '(__bpfwarden_grants)'
+complete -c bpfwarden -n '__bpfwarden_at grant explain' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
+complete -c bpfwarden -n '__bpfwarden_at grant explain' -F -a '(__bpfwarden_grants)'
+complete -c bpfwarden -n '__bpfwarden_at grant explain' -x -a 'map_create prog_load btf_load attach perf_event_open command helper kfunc'
+complete -c bpfwarden -n '__bpfwarden_at grant diff' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
+complete -c bpfwarden -n '__bpfwarden_at grant diff' -F -a '(__bpfwarden_grants)'
+complete -c bpfwarden -n '__bpfwarden_at grant diff' -F -a '(__bpfwarden_grants)'
+complete -c bpfwarden -n '__bpfwarden_at grant list' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -l template -r -x -a 'xdp tracing cgroup' -d 'what kind of programs it is for'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -l name -r -x -d 'the name of the grant (default: the template\'s)'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -l user -r -x -a '(__fish_complete_users)' -d 'who may open it (default: root only)'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -l output -r -F -d 'write to FILE, which must not exist'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -l dry-run -d 'with --output: say what would be written'
+complete -c bpfwarden -n '__bpfwarden_at host check' -l require -r -x -a '(__fish_complete_list , \'string split " " "bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config"\')' -d 'look at these too; exit 3 unless all are present'
+complete -c bpfwarden -n '__bpfwarden_at host check' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
