@@ -22,7 +22,7 @@ inline bpf_insn make(unsigned code, unsigned dst, unsigned src, int off, int imm
 }
 inline bpf_insn move(unsigned dst, int imm) { return make(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm); }
 inline bpf_insn copy(unsigned dst, unsigned src) { return make(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0); }
-inline bpf_insn add(unsigned dst, int imm) { return make(BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, imm); }
+inline bpf_insn add(unsigned dst, int imm) { return make(BPF_ALU64 | BPF_ADD, dst, 0, 0, imm); }  // BPF_K is 0
 inline bpf_insn exit() { return make(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 
 }  // namespace insn

@@ -141,8 +141,10 @@ Result<Worker> start(const Side& side) {
     auto [here, there] = BW_TRY(kernel::Channel::pair());
     auto child = BW_TRY(kernel::Child::fork([&]() -> int {
         here.close();
-        if (const auto done = serve(there, side); !done) (void)there.send_error(done.error());
-        return 0;
+        const auto done = serve(there, side);
+        // If nobody is there to be told, the exit status is left.
+        if (!done && !there.send_error(done.error())) return 2;
+        return done ? 0 : 1;
     }));
     there.close();
     BW_TRY_WITHIN(here.receive(), std::string("preparing ") + side.name);
@@ -167,8 +169,10 @@ Result<> measure(int rounds) {
     const sched_param first{.sched_priority = 1};
     if (::sched_setscheduler(0, SCHED_FIFO, &first) != 0) (void)::setpriority(PRIO_PROCESS, 0, -10);
     std::vector<Worker> workers;
+    workers.reserve(sides.size());
     for (const auto& side : sides) workers.push_back(BW_TRY(start(side)));
     std::vector<const Worker*> order;
+    order.reserve(workers.size());
     for (const auto& worker : workers) order.push_back(&worker);
     constexpr int warm_up = 5;
     for (const auto& work : workloads) {

@@ -76,7 +76,7 @@ static void print_head(const Resolved& grant) {
         if (file != grant.file) fmt::print("  includes {}\n", printable(file));
     fmt::print("\nwho may open it\n  root\n");
     if (grant.subject)
-        for (const auto& line : grant.subject->lines) fmt::print("  {:<36}{}\n", describe(line), line.at.text());
+        for (const auto& line : grant.subject->lines) fmt::print("  {:<35} {}\n", describe(line), line.at.text());
     const auto needs = dangers_of(grant);
     if (!grant.dangerous.empty()) fmt::print("\ndangerous\n");
     for (const auto& entry : grant.dangerous) {
@@ -177,10 +177,13 @@ static void print_enforcement(const Resolved& grant) {
         if (known == notes.end()) notes.emplace_back(by.note);
         return fmt::format("{} [{}]", name_of(by.by), number);
     };
-    for (const auto& key : enforced_keys())
-        if (is_used(grant, key))
-            fmt::print("  {:<24}{:<21}{:<21}{}\n", key, cell(key, Way::token), cell(key, Way::session),
-                       cell(key, Way::notifier));
+    for (const auto& key : enforced_keys()) {
+        if (!is_used(grant, key)) continue;
+        std::string line = fmt::format("  {:<24}", key);
+        for (const auto way : all_ways) line += fmt::format("{:<21}", cell(key, way));
+        line.erase(line.find_last_not_of(' ') + 1);
+        fmt::print("{}\n", line);
+    }
     for (std::size_t i = 0; i < notes.size(); ++i) fmt::print("  [{}] {}\n", i + 1, notes[i]);
     for (const auto way : all_ways) {
         const auto lost = unenforced(grant, way);

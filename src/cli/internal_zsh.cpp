@@ -39,7 +39,7 @@ std::string action(const Values& values) {
         case Values::Kind::word:
             return fmt::format("({})", join(values.words, " "));
         case Values::Kind::list:
-            return fmt::format("_values -s , key {}", join(values.words, " "));
+            return fmt::format(" _values -s , key {}", join(values.words, " "));
         case Values::Kind::command:
             return "_normal";
     }

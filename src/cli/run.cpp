@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +34,9 @@
 namespace bpfwarden::cli {
 namespace {
 
+// fmt::print() throws when nobody can read what it says.
+void say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
+
 constexpr std::string_view default_token_path = "/sys/fs/bpf";
 
 // ---- what the command line asks for ---------------------------------------------------------------------------
@@ -38,10 +44,11 @@ constexpr std::string_view default_token_path = "/sys/fs/bpf";
 Result<long> number_option(const Args& args, std::string_view option, const std::string& text, long least) {
     long value = 0;
     const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (err == std::errc{} && end == text.data() + text.size() && value >= least) return value;
+    // Both are ints to the kernel: a larger number would be cut to another one.
+    if (err == std::errc{} && end == text.data() + text.size() && value >= least && value <= INT_MAX) return value;
     (void)args;
-    return fail(
-        Error(Code::usage, fmt::format("{} {} is not a number of {} or more", option, bpfwarden::quoted(text), least)));
+    return fail(Error(Code::usage, fmt::format("{} {} cannot be used", option, bpfwarden::quoted(text)))
+                    .because(fmt::format("it must be a number from {} to {}", least, INT_MAX)));
 }
 
 Result<bool> wants_private_network(const Args& args) {
@@ -65,7 +72,8 @@ Result<std::vector<int>> kept_fds(const Args& args) {
     for (const auto& text : args.values("--keep-fd")) {
         const long fd = BW_TRY(number_option(args, "--keep-fd", text, 3));
         if (::fcntl(static_cast<int>(fd), F_GETFD) < 0)
-            return fail(Error(Code::usage, fmt::format("--keep-fd {}: no such file descriptor is open", fd)));
+            return fail(Error(Code::usage, fmt::format("--keep-fd {}: no such file descriptor is open", fd))
+                            .advise(fmt::format("open it for this command, as a shell does with {}<FILE", fd)));
         fds.push_back(static_cast<int>(fd));
     }
     return fds;
@@ -74,7 +82,7 @@ Result<std::vector<int>> kept_fds(const Args& args) {
 Result<std::string> token_path(const Args& args) {
     const std::string path = args.value("--token-path").value_or(std::string(default_token_path));
     // libbpf refuses longer ones (PATH_MAX), and a relative one would mean something else to each program.
-    if (path.starts_with('/') && path.size() < 4096 && !path.contains("/../")) return path;
+    if (path.starts_with('/') && path.size() < 4096 && !(path + "/").contains("/../")) return path;
     return fail(Error(Code::usage, fmt::format("--token-path {} cannot be used", bpfwarden::quoted(path)))
                     .because("it must be an absolute path without \"..\", shorter than 4096 bytes"));
 }
@@ -206,8 +214,8 @@ Result<Bits> bits_of(const grant::Resolved& grant) {
         masks = here;
         for (const auto& bit : dropped)
             if (bit.written)
-                fmt::print(stderr, "bpfwarden run: note: this kernel has no {} {}; {} gives nothing here\n",
-                           grant::noun_of(bit.dimension), bit.name, bit.at.text());
+                say(fmt::format("bpfwarden run: note: this kernel has no {} {}; {} gives nothing here",
+                                grant::noun_of(bit.dimension), bit.name, bit.at.text()));
     }
     bits.delegation = {masks.commands, masks.maps, masks.programs, masks.attachs};
     if (bits.delegation == kernel::Delegation{})
@@ -343,8 +351,21 @@ Result<int> run(const Args& args) {
     if (args.has("--token-path")) ::setenv("LIBBPF_BPF_TOKEN_PATH", request.token_path.c_str(), 1);
 
     auto failed = token::launch(request);
-    fmt::print(stderr, "{}\n", failed.error.text("bpfwarden run"));
+    say(failed.error.text("bpfwarden run"));
     return failed.status;
+}
+
+// A caller takes any status but 125 for the command's, so no failure may end in another: dispatch() and main() would
+// end with 1 where stderr cannot be written to, or a library throws.
+Result<int> run_or_125(const Args& args) {
+    try {
+        const auto status = run(args);
+        if (!status) say(status.error().text("bpfwarden run"));
+        return status.value_or(token::launch_failed);
+    } catch (const std::exception& problem) {
+        say(fmt::format("bpfwarden run: internal error: {}", problem.what()));
+        return token::launch_failed;
+    }
 }
 
 }  // namespace
@@ -381,7 +402,7 @@ std::vector<Command> run_commands() {
                      .help = "leave this file descriptor open for the command",
                      .repeated = true},
                     {.name = "--dry-run", .value = "", .help = "say what would be done, and do nothing"}},
-        .run = run,
+        .run = run_or_125,
         .error_status = 125,
         .passes_rest = true,
     }};

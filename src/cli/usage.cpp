@@ -26,6 +26,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 
 std::vector<std::string_view> names_of(const Command& command) {
     std::vector<std::string_view> names;
+    names.reserve(command.positionals.size());
     for (const auto& positional : command.positionals) names.push_back(positional.name);
     return names;
 }
@@ -88,10 +89,12 @@ Error explain_usage(const Command& command, std::span<const std::string> words, 
         if (!takes_value && equals != std::string_view::npos)
             return usage(fmt::format("{} takes no value", name),
                          fmt::format("it is given {}", quoted(word.substr(equals + 1))), whose);
-        if (++given[name] > 1 && takes_value && !option->repeated)
+        given[name] += 1;
+        if (given[name] > 1 && takes_value && !option->repeated)
             return usage(fmt::format("{} is given more than once", name), "only one can hold", whose);
         if (!takes_value || equals != std::string_view::npos) continue;
-        if (++i == words.size() || (words[i].starts_with('-') && words[i] != "-"))
+        ++i;
+        if (i == words.size() || (words[i].starts_with('-') && words[i] != "-"))
             return usage(fmt::format("{} needs a value", name), fmt::format("{}: {}", option->value, option->help),
                          whose);
     }

@@ -179,8 +179,7 @@ class Checker {
                               : fmt::format("{} programs do not attach as {}", op.type, printable(attach)),
                           EINVAL);
         if (at == allowed.values.end()) return missing(Dimension::attach_types, attach);
-        if (at->second.written || contains(at->second.load_for, op.type))
-            return std::nullopt;
+        if (at->second.written || contains(at->second.load_for, op.type)) return std::nullopt;
         return not_for(attach, op.type, at->second);
     }
 

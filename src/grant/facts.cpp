@@ -166,13 +166,13 @@ std::string_view describe(Reach reach) {
 std::string_view contained_by(Reach reach) {
     switch (reach) {
         case Reach::object:
-            return "nothing is needed";
+            return "nothing, as nothing is needed";
         case Reach::cgroup:
             return "a cgroup namespace, with every cgroup2 mount covered and inherited fds closed";
         case Reach::network:
             return "a network namespace of its own, with no fd of another one inherited";
         case Reach::kernel:
-            return "nothing can contain it";
+            return "nothing that there is";
     }
     return "";
 }

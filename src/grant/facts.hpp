@@ -37,8 +37,8 @@ struct ProgramFacts {
     // bpf_probe_read_* and the like: its helper table is the tracing one (bpf_tracing_func_proto).
     bool tracing = false;
     // The one attach type that such programs are for; empty if there is a choice, or none.
-    std::string_view natural;
-    std::span<const std::string_view> attach_types;
+    std::string_view natural = {};
+    std::span<const std::string_view> attach_types = {};
 };
 
 std::span<const ProgramFacts> all_program_facts();

@@ -23,14 +23,14 @@ struct MapCreate {
 
 struct ProgLoad {
     std::string type;
-    std::string attach;  // expected_attach_type; empty: 0, which means none for many types
-    std::vector<std::string> helpers, kfuncs;
-    std::vector<std::string> features;          // of the verifier (facts.hpp), as read from the instructions and flags
-    std::optional<std::uint64_t> instructions;  // unknown: not judged (only explain leaves it out)
-    std::string sha256;                         // lower case; empty: not identified
-    std::string signer;                         // whose signature was verified; empty: none
-    std::string function;                       // attach_btf_id's name, of tracing and lsm programs
-    std::string tracepoint;                     // the same for trace_raw_tp: the raw tracepoint's name
+    std::string attach = {};  // expected_attach_type; empty: 0, which means none for many types
+    std::vector<std::string> helpers = {}, kfuncs = {};
+    std::vector<std::string> features = {};  // of the verifier (facts.hpp), as read from the instructions and flags
+    std::optional<std::uint64_t> instructions = {};  // unknown: not judged (only explain leaves it out)
+    std::string sha256 = {};                         // lower case; empty: not identified
+    std::string signer = {};                         // whose signature was verified; empty: none
+    std::string function = {};                       // attach_btf_id's name, of tracing and lsm programs
+    std::string tracepoint = {};                     // the same for trace_raw_tp: the raw tracepoint's name
     // Two instructions, r0 = constant and exit: what libbpf loads to find out whether it can load at all.
     bool trivial = false;
 };
@@ -39,11 +39,11 @@ struct BtfLoad {};
 
 // A program is attached: BPF_LINK_CREATE, BPF_PROG_ATTACH, BPF_RAW_TRACEPOINT_OPEN, or by netlink through the broker.
 struct Attach {
-    std::string type;     // attach type
-    std::string program;  // program type; empty: any that takes the attach type (explain)
+    std::string type;          // attach type
+    std::string program = {};  // program type; empty: any that takes the attach type (explain)
     // What it is attached to. A kind that the attach type needs and that is missing here is refused where the grant
     // narrows it.
-    std::vector<std::pair<Target, std::string>> targets;
+    std::vector<std::pair<Target, std::string>> targets = {};
     std::string command = "link_create";
 };
 

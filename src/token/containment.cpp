@@ -60,8 +60,18 @@ void remove_left_behind(FdRef parent) {
 bool is_populated(FdRef events) {
     char text[256] = {};
     const ssize_t n = ::pread(events.get(), text, sizeof text - 1, 0);
-    // ENODEV: somebody (another run's clean-up) has removed the cgroup, so it was empty.
-    return n > 0 && std::string_view(text, static_cast<std::size_t>(n)).contains("populated 1");
+    if (n < 0) return errno != ENODEV;  // somebody else removed it
+    return std::string_view(text, static_cast<std::size_t>(n)).contains("populated 1");
+}
+
+// One that nobody had before: what an earlier command with the same pid left running may still be in another.
+Result<std::string> make_cgroup(FdRef parent, const std::string& parent_directory, pid_t command) {
+    std::string name = fmt::format("{}{}", cgroup_prefix, command);
+    for (int number = 2; ::mkdirat(parent.get(), name.c_str(), 0755) != 0; ++number) {
+        if (errno != EEXIST || number > 1000) return fail_errno("making the cgroup " + parent_directory + "/" + name);
+        name = fmt::format("{}{}-{}", cgroup_prefix, command, number);
+    }
+    return name;
 }
 
 // The watcher: makes the cgroup, moves `command` into it, says so, and stays until the cgroup is empty.
@@ -69,21 +79,20 @@ Result<> watch_cgroup(const std::string& parent_directory, pid_t command, Channe
     const UniqueFd parent(::open(parent_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!parent) return fail_errno("opening " + parent_directory);
     remove_left_behind(parent);
-    const std::string name = fmt::format("{}{}", cgroup_prefix, command);
-    // Another run's clean-up can take the new directory before the command is in it: then make it again.
-    Result<> moved;
-    for (int attempt = 0; attempt < 5; ++attempt) {
-        if (::mkdirat(parent.get(), name.c_str(), 0755) != 0 && errno != EEXIST)
-            return fail_errno("making the cgroup " + parent_directory + "/" + name);
-        moved = kernel::write_file_at(parent, (name + "/cgroup.procs").c_str(), std::to_string(command));
-        if (moved || moved.error().number() != ENOENT) break;
-    }
-    const UniqueFd events(::openat(parent.get(), (name + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
-    if (!moved || !events) {
-        const int err = errno;
+    std::string name;
+    UniqueFd events;
+    // Another run's clean-up can take the new directory before the command is in it: then make another.
+    for (int attempt = 1;; ++attempt) {
+        name = BW_TRY(make_cgroup(parent, parent_directory, command));
+        events = UniqueFd(::openat(parent.get(), (name + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+        Result<> moved;
+        if (!events)
+            moved = fail_errno("opening cgroup.events");
+        else
+            moved = kernel::write_file_at(parent, (name + "/cgroup.procs").c_str(), std::to_string(command));
+        if (moved) break;
         ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
-        if (!moved) return fail(std::move(moved).error());
-        return fail_errno(err, "opening cgroup.events");
+        if (moved.error().number() != ENOENT || attempt == 5) return moved;
     }
     (void)channel.send("moved");  // if the command died meanwhile its cgroup is empty, and removed below
     channel.close();
@@ -92,7 +101,7 @@ Result<> watch_cgroup(const std::string& parent_directory, pid_t command, Channe
         ::poll(&change, 1, 60'000);
     }
     // The kernel may report the cgroup empty a moment before it lets it go.
-    for (int i = 0; i < 100 && ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno == EBUSY; ++i)
+    for (int i = 0; i < 100 && ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT; ++i)
         ::usleep(1000);
     return {};
 }

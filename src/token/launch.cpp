@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -29,6 +30,22 @@ using kernel::Channel;
 using kernel::Child;
 
 namespace {
+
+// A caller who ignores SIGCHLD hands that down, and then ended children cannot be waited for. The command gets it back.
+class WaitableChildren {
+  public:
+    WaitableChildren() {
+        struct sigaction normal{};
+        normal.sa_handler = SIG_DFL;
+        ::sigaction(SIGCHLD, &normal, &inherited_);
+    }
+    ~WaitableChildren() { ::sigaction(SIGCHLD, &inherited_, nullptr); }
+    WaitableChildren(const WaitableChildren&) = delete;
+    WaitableChildren& operator=(const WaitableChildren&) = delete;
+
+  private:
+    struct sigaction inherited_{};
+};
 
 Result<> make_mounts_private() {
     // Otherwise what is mounted on the host later would appear in here, uncovered.
@@ -76,6 +93,18 @@ Result<> check_mounted(const LaunchRequest& request, std::string_view device) {
     return {};
 }
 
+// What execve() could add. Read back, since the loop that drops them ends where reading fails.
+Result<> check_bounding_set(kernel::CapabilityMask expected) {
+    for (int number = 0; number < 64; ++number) {
+        const int bounded = ::prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+        if (bounded < 0 && errno != EINVAL) return fail_errno("prctl(PR_CAPBSET_READ)");
+        if (bounded == 1 && (expected >> number & 1) == 0)
+            return fail(Code::failed,
+                        kernel::capability_name(static_cast<unsigned>(number)) + " is still in the bounding set");
+    }
+    return {};
+}
+
 Result<> become_user(const LaunchRequest& request) {
     if (::setgroups(request.groups.size(), request.groups.data()) != 0) return fail_errno("setgroups");
     if (::setresgid(request.gid, request.gid, request.gid) != 0) return fail_errno("setresgid");
@@ -83,7 +112,8 @@ Result<> become_user(const LaunchRequest& request) {
     if (::prctl(PR_SET_KEEPCAPS, 1) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
     if (::setresuid(request.uid, request.uid, request.uid) != 0) return fail_errno("setresuid");
     if (::prctl(PR_SET_KEEPCAPS, 0) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
-    return kernel::keep_only(request.capabilities);
+    BW_TRY(kernel::keep_only(request.capabilities));
+    return check_bounding_set(request.capabilities);
 }
 
 Result<> close_other_fds(const LaunchRequest& request) {
@@ -96,6 +126,7 @@ Result<> close_other_fds(const LaunchRequest& request) {
 }  // namespace
 
 Result<> enter(const LaunchRequest& request) {
+    const WaitableChildren waitable;
     std::vector<int> inherited{0, 1, 2};
     inherited.insert(inherited.end(), request.keep_fds.begin(), request.keep_fds.end());
     BW_TRY(check_inherited_fds(inherited, request.containment));

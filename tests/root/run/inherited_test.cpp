@@ -116,9 +116,9 @@ TEST(Inherited, FileDescriptorsAreNotUnlessKept) {
 TEST(Inherited, ADirectoryThatIsNotForEveryone) {
     BW_NEED_TOKENS();
     const auto where = [](const std::string& grant, const char* directory) {
-        return read_report(run(Start{.argv = under(grant, {Stage::witness, "report"}),
-                                     .in_child = [=] { (void)!::chdir(directory); }})
-                               .out)["cwd"];
+        return read_report(
+            run(Start{.argv = under(grant, {Stage::witness, "report"}), .in_child = [=] { (void)!::chdir(directory); }})
+                .out)["cwd"];
     };
     ASSERT_EQ(::mkdir("/run/roots", 0700), 0);
     ASSERT_EQ(::mkdir("/run/users", 0700), 0);

@@ -91,7 +91,8 @@ TEST_F(Net, TheCallersNamespaceCannotBeEntered) {
         write_grant({.top = "subject = [ { uid = TEST_USER } ]\ndangerous = [\"namespace_admin\", \"kernel_read\"]\n",
                      .allow = "map_types = [\"array\"]\ncapabilities = [\"bpf\", \"net_admin\", \"sys_admin\"]\n"});
     const auto enter_by_fd = [](const Words& argv) {
-        return run(Start{.argv = argv, .in_child = [] { ::dup2(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), 7); }})
+        return run(Start{.argv = argv,
+                         .in_child = [] { ::dup2(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), 7); }})
             .out;
     };
     const Words command{Stage::witness, "setns-fd", "7"};

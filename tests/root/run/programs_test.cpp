@@ -30,7 +30,8 @@ struct Step {
 };
 std::map<std::string, Step> steps(const std::string& script, const Words& wrapper) {
     const std::string head =
-        "step() { name=$1; shift; printf '@@begin %s\\n' \"$name\"; \"$@\" 2>&1; printf '\\n@@end %s %s\\n' \"$name\" $?; }\n"
+        "step() { name=$1; shift; printf '@@begin %s\\n' \"$name\"; \"$@\" 2>&1; printf '\\n@@end %s %s\\n' \"$name\" "
+        "$?; }\n"
         "cd /run/stage/examples\n";
     Words argv = wrapper;
     argv.insert(argv.end(), {"sh", "-c", head + script});
@@ -58,8 +59,8 @@ std::map<std::string, Step> steps(const std::string& script, const Words& wrappe
 Words with_grant(const std::string& grant, const Words& options = {}) { return under(grant, {}, options); }
 
 // As the same user, in a network namespace where it has no power, and without a token.
-const Words without_grant{"unshare", "--net", "--",           "setpriv", "--reuid=65534",
-                          "--regid=65534",    "--clear-groups", "--inh-caps=-all", "--"};
+const Words without_grant{"unshare",        "--net",           "--", "setpriv", "--reuid=65534", "--regid=65534",
+                          "--clear-groups", "--inh-caps=-all", "--"};
 
 // Two interfaces wired together.
 const std::string wire =
@@ -75,13 +76,13 @@ std::uint64_t number_before(const std::string& text, const std::string& word) {
 }
 
 TEST_F(Programs, BpftoolLoadsPinsAttachesAndReads) {
-    const std::string script = wire +
+    const std::string script =
+        wire +
         "step load bpftool prog load packet_counter.bpf.o /sys/fs/bpf/counter pinmaps /sys/fs/bpf/maps\n"
         "step attach bpftool net attach xdp pinned /sys/fs/bpf/counter dev v0\n"
         "step send ./send_packets v1 200\n"
         "step show-program bpftool prog show pinned /sys/fs/bpf/counter\n"
         "step show-map bpftool map show pinned /sys/fs/bpf/maps/packet_counts\n"
-        "step dump bpftool map dump pinned /sys/fs/bpf/maps/packet_counts\n"
         "step update bpftool map update pinned /sys/fs/bpf/maps/packet_counts key 0 0 0 0"
         " value 7 0 0 0 0 0 0 0 9 0 0 0 0 0 0 0\n"
         "step detach bpftool net detach xdp dev v0\n"
@@ -92,16 +93,13 @@ TEST_F(Programs, BpftoolLoadsPinsAttachesAndReads) {
         "step links bpftool link show\n"
         "step programs bpftool prog show\n";
     auto granted = steps(script, with_grant(plain_grant()));
-    for (const char* name : {"load", "attach", "send", "show-program", "show-map", "dump", "update", "detach",
-                             "update-again", "lookup", "read"})
+    for (const char* name :
+         {"load", "attach", "send", "show-program", "show-map", "update", "detach", "update-again", "lookup", "read"})
         EXPECT_EQ(granted[name].status, 0) << name << ": " << granted[name].output;
     EXPECT_NE(granted["show-program"].output.find("xdp"), std::string::npos) << granted["show-program"].output;
-    EXPECT_NE(granted["show-program"].output.find("count_packets"), std::string::npos);
+    // Without its name: libbpf 1.5 asks without the token whether the kernel takes names, and is refused.
+    EXPECT_NE(granted["show-program"].output.find("map_ids"), std::string::npos);
     EXPECT_NE(granted["show-map"].output.find("array"), std::string::npos);
-    EXPECT_NE(granted["dump"].output.find("packets"), std::string::npos) << "with BTF: " << granted["dump"].output;
-    EXPECT_GE(std::strtoull(granted["dump"].output.c_str() + granted["dump"].output.find("\"packets\":") + 10, nullptr, 10),
-              200U)
-        << granted["dump"].output;
     EXPECT_NE(granted["read"].output.find("7 packets, 9 bytes"), std::string::npos) << granted["read"].output;
     // Walking all objects of the kernel by number is CAP_SYS_ADMIN's, and a token is not asked (docs).
     for (const char* name : {"links", "programs"}) {
@@ -113,10 +111,31 @@ TEST_F(Programs, BpftoolLoadsPinsAttachesAndReads) {
     EXPECT_NE(bare["load"].status, 0) << "control: without the grant";
 }
 
+// bpftool prints a map by its BTF, and asks the kernel for that by number: CAP_SYS_ADMIN's, like any walk by number.
+TEST_F(Programs, BpftoolCannotDumpAMapWithBtf) {
+    Running inside(
+        {.argv = under(plain_grant(), {"sh", "-c",
+                                       "cd /run/stage/examples\n"
+                                       "bpftool prog load packet_counter.bpf.o /sys/fs/bpf/counter pinmaps "
+                                       "/sys/fs/bpf/maps >/dev/null 2>&1\n"
+                                       "bpftool map dump pinned /sys/fs/bpf/maps/packet_counts >/tmp/dump 2>&1\n"
+                                       "echo $? $(cat /tmp/dump); read line"})});
+    const auto said = inside.read_line();
+    EXPECT_TRUE(said.starts_with("255 ")) << said;
+    EXPECT_NE(said.find("failed to get btf"), std::string::npos) << said;
+    const auto outside = run({"bpftool", "map", "dump", "pinned",
+                              "/proc/" + std::to_string(inside.pid()) + "/root/sys/fs/bpf/maps/packet_counts"});
+    EXPECT_TRUE(outside.exited(0)) << "control: root can, " << outside.text();
+    EXPECT_NE(outside.out.find("packets"), std::string::npos) << outside.out;
+    inside.wait();
+    ::unlink("/tmp/dump");
+}
+
 TEST_F(Programs, ASkeletonAttachesAndCounts) {
     // The program prints the count after each line that it reads.
-    const std::string script = wire +
-        "mkfifo /tmp/orders-$$ && ./watch_packets v0 </tmp/orders-$$ & exec 9>/tmp/orders-$$\n"
+    const std::string script =
+        wire +
+        "mkfifo /tmp/orders-$$\n./watch_packets v0 </tmp/orders-$$ & exec 9>/tmp/orders-$$\n"
         "sleep 0.3; ./send_packets v1 300; echo >&9; exec 9>&-; wait $!; echo status $?; rm /tmp/orders-$$\n";
     const auto ended = run(under(plain_grant(), {"sh", "-c", "mkdir -p /tmp; cd /run/stage/examples\n" + script}));
     EXPECT_NE(ended.out.find("attached to v0"), std::string::npos) << ended.text();
@@ -161,7 +180,8 @@ TEST_F(Programs, WithATokenPathTheRealBpffsStays) {
     EXPECT_EQ(with["default"].status, 1) << "nothing to be had at the default path: " << with["default"].output;
     struct stat outside{};
     ASSERT_EQ(::stat("/sys/fs/bpf", &outside), 0);
-    EXPECT_EQ(std::strtoull(with["device"].output.c_str(), nullptr, 10), outside.st_dev) << "what is there is the host's";
+    EXPECT_EQ(std::strtoull(with["device"].output.c_str(), nullptr, 10), outside.st_dev)
+        << "what is there is the host's";
 
     auto covered = steps("step device stat -c %d /sys/fs/bpf\n", with_grant(plain_grant()));
     EXPECT_NE(std::strtoull(covered["device"].output.c_str(), nullptr, 10), outside.st_dev) << "control";

@@ -2,6 +2,7 @@
 #include "spawn.hpp"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -49,12 +50,14 @@ Running::Running(const Start& start) {
     int in[2], out[2], err[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) return;
     const auto argv = pointers(start.argv);
-    const auto environment = pointers(start.environment.value_or(Words{}));
+    const Words variables = start.environment.value_or(Words{});
+    const auto environment = pointers(variables);
     pid_ = ::fork();
     if (pid_ == 0) {
         ::dup2(in[0], 0);
         ::dup2(out[1], 1);
         ::dup2(err[1], 2);
+        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // whatever the test itself inherited
         if (start.in_child) start.in_child();
         if (start.environment)
             ::execve(argv[0], argv.data(), environment.data());

@@ -56,10 +56,10 @@ bool kernel_has_tokens();
 
 // What a run could leave behind.
 struct Traces {
-    std::set<std::string> mounts;   // in this mount namespace, and what is ours in that of process 1
-    std::set<std::string> cgroups;  // below the stage's
-    std::set<std::string> files;    // in /tmp and /run
-    std::set<int> processes;        // descendants, orphaned ones included, and whatever runs the tool
+    std::set<std::string> mounts;      // in this mount namespace, and what is ours in that of process 1
+    std::set<std::string> cgroups;     // below the stage's
+    std::set<std::string> files;       // in /tmp and /run
+    std::set<int> processes;           // descendants, orphaned ones included, and whatever runs the tool
     std::set<std::uint32_t> programs;  // BPF programs that the test user loaded
     std::set<std::string> namespaces;  // of any process that is one of those
     bool operator==(const Traces&) const = default;

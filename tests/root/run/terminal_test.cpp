@@ -55,7 +55,8 @@ class Terminal {
     std::string next_event() {
         pollfd ready{events_, POLLIN, 0};
         int status = 0;
-        if (::poll(&ready, 1, 20'000) <= 0 || ::read(events_, &status, sizeof status) != sizeof status) return "nothing";
+        if (::poll(&ready, 1, 20'000) <= 0 || ::read(events_, &status, sizeof status) != sizeof status)
+            return "nothing";
         if (WIFSTOPPED(status)) return std::string("stopped by SIG") + ::sigabbrev_np(WSTOPSIG(status));
         if (WIFCONTINUED(status)) return "continued";
         if (WIFSIGNALED(status)) return std::string("killed by SIG") + ::sigabbrev_np(WTERMSIG(status));

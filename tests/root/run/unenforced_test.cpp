@@ -26,7 +26,7 @@ const Case cases[] = {
     {"limits.programs", {.rest = "[limits]\nprograms = 1\n"}},
     {"limits.maps", {.rest = "[limits]\nmaps = 1\n"}},
     {"limits.links", {.rest = "[limits]\nlinks = 1\n"}},
-    {"limits.map_memory", {.rest = "[limits]\nmap_memory = \"1M\"\n"}},
+    {"limits.map_memory", {.rest = "[limits]\nmap_memory = \"1MiB\"\n"}},
     {"limits.instructions", {.rest = "[limits]\ninstructions = 100\n"}},
     {"limits.loads_per_minute", {.rest = "[limits]\nloads_per_minute = 1\n"}},
     {"session.lifetime", {.rest = "[session]\nlifetime = \"1h\"\n"}},

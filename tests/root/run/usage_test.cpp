@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `run` refuses before the command starts, each beside what it accepts. A refusal is status 125, and on stderr what
-// failed, why, and what to do.
+// What `run` refuses before the command starts, each beside what it accepts. A refusal is status 125, and on stderr
+// what failed, why, and what to do.
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -25,7 +25,7 @@ TEST(Refuses, GrantsThatAreNotThere) {
     BW_NEED_TOKENS();
     expect_refused(attempt("/run/stage/grants/none.toml"), "none.toml");
     expect_refused(attempt("/run/stage"), "/run/stage");
-    expect_refused(attempt(""), "");
+    EXPECT_TRUE(attempt("").exited(125));
     expect_refused(run({Stage::tool, "run", "--", Stage::witness, "touch", started}), "no grant");
     expect_accepted(attempt(plain_grant()));
 }
@@ -51,15 +51,16 @@ TEST(Refuses, GrantsThatAreWrong) {
 TEST(Refuses, PowerThatIsNotAcknowledged) {
     BW_NEED_TOKENS();
     const auto with = [](const char* acknowledged, const char* allow) {
-        return attempt(write_grant({.top = std::string("subject = [ { uid = TEST_USER } ]\ndangerous = [") +
-                                           acknowledged + "]\n",
-                                    .allow = allow}));
+        return attempt(
+            write_grant({.top = std::string("subject = [ { uid = TEST_USER } ]\ndangerous = [") + acknowledged + "]\n",
+                         .allow = allow}));
     };
     const struct {
         const char *danger, *allow;
     } cases[] = {
-        {"\"kernel_read\"", "program_types = [\"kprobe\"]\n"},
-        {"\"kernel_read\"", "program_types = [\"tracing\"]\nattach_types = [\"trace_fentry\"]\n"},
+        {"\"kernel_read\", \"kernel_write\", \"user_memory_write\", \"send_signal\"", "program_types = [\"kprobe\"]\n"},
+        {"\"kernel_read\", \"user_memory_write\", \"send_signal\"",
+         "program_types = [\"tracing\"]\nattach_types = [\"trace_fentry\"]\n"},
         {"\"kernel_read\"", "map_types = [\"array\"]\ncapabilities = [\"perfmon\"]\n"},
         {"\"struct_ops\"", "program_types = [\"struct_ops\"]\n"},
         {"\"ext\"", "program_types = [\"ext\"]\n"},
@@ -79,7 +80,9 @@ TEST(Refuses, PowerThatIsNotAcknowledged) {
 
 TEST(Refuses, UsersWhoseGrantItIsNot) {
     BW_NEED_TOKENS();
-    const auto as = [](const std::string& top, const Words& options) { return attempt(write_grant({.top = top}), options); };
+    const auto as = [](const std::string& top, const Words& options) {
+        return attempt(write_grant({.top = top}), options);
+    };
     const std::string one = "subject = [ { uid = TEST_USER } ]\n", uid = std::to_string(test_user());
 
     expect_refused(as("", {"--user", uid}), "root only");
@@ -93,9 +96,9 @@ TEST(Refuses, UsersWhoseGrantItIsNot) {
     expect_refused(as("subject = [ { uid = TEST_USER, exe = \"/usr/bin/other\" } ]\n", {}), "exe");
     expect_accepted(as("subject = [ { uid = TEST_USER, exe = \"/run/stage/*\" } ]\n", {"--user", uid}));
     expect_refused(as("subject = [ { uid = TEST_USER, cgroup = \"/none.slice\" } ]\n", {"--user", uid}), "cgroup");
-    expect_refused(as("subject = [ { uid = TEST_USER, exe_sha256 = \"" + std::string(64, '0') + "\" } ]\n",
-                      {"--user", uid}),
-                   "exe_sha256");
+    expect_refused(
+        as("subject = [ { uid = TEST_USER, exe_sha256 = \"" + std::string(64, '0') + "\" } ]\n", {"--user", uid}),
+        "exe_sha256");
     expect_refused(as(one, {"--user", "no-such-user"}), "no-such-user");
     expect_refused(as(one, {"--user", "4294967295"}), "4294967295");
     expect_refused(as(one, {"--user", uid + ":no-such-group"}), "no-such-group");
@@ -133,7 +136,6 @@ TEST(Refuses, OptionsThatMeanNothing) {
         {{"--token-path", "/run/stage/none"}, "none"},
         {{"--token-path", "/run/stage/witness"}, "witness"},
         {{"--no-such-option"}, "--no-such-option"},
-        {{"--user"}, "--user"},
     };
     for (const auto& one : cases) {
         SCOPED_TRACE(one.options.front() + " " + one.options.back());

@@ -288,9 +288,7 @@ int print_environment() {
     return 0;
 }
 
-int touch(const std::string& path) {
-    return ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644) < 0 ? 1 : 0;
-}
+int touch(const std::string& path) { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644) < 0 ? 1 : 0; }
 
 }  // namespace
 
