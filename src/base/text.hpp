@@ -25,8 +25,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 std::string lower(std::string_view text);
 // 'text' quoted for a message, control characters and other bytes that a terminal might act on escaped.
 std::string quoted(std::string_view text);
-// Text safe to print: whole UTF-8 letters stay, control characters, text-direction controls and broken bytes are escaped
-// as \xNN.
+// Text safe to print: whole UTF-8 letters stay, control characters, text-direction controls and broken bytes are
+// escaped as \xNN.
 std::string printable(std::string_view text);
 
 // "64MiB", "4KiB", "1GiB", "512" (bytes); KB/MB/GB are refused as ambiguous.

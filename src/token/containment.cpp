@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -96,9 +97,11 @@ Result<> watch_cgroup(const std::string& parent_directory, pid_t command, Channe
     }
     (void)channel.send("moved");  // if the command died meanwhile its cgroup is empty, and removed below
     channel.close();
-    while (is_populated(events)) {
+    // The kernel reports a second change within 10 ms by a timer, which goes unheard if another run's clean-up removes
+    // the cgroup first: so look without being told too, often at the beginning.
+    for (int patience = 10; is_populated(events); patience = std::min(2 * patience, 60'000)) {
         pollfd change{events.get(), POLLPRI, 0};
-        ::poll(&change, 1, 60'000);
+        ::poll(&change, 1, patience);
     }
     // The kernel may report the cgroup empty a moment before it lets it go.
     for (int i = 0; i < 100 && ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT; ++i)
@@ -116,6 +119,14 @@ void detach_watcher(int keep) {
     if (::chdir("/") != 0) {
         // Then a mount stays busy while the command runs; nothing else depends on it.
     }
+}
+
+// For a watcher that ended before it could clean up: this process still has the power to.
+void leave_own_cgroup(const std::string& parent_directory) {
+    const UniqueFd parent(::open(parent_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent) return;
+    if (!kernel::write_file_at(parent, "cgroup.procs", std::to_string(::getpid()))) return;
+    remove_left_behind(parent);
 }
 
 }  // namespace
@@ -139,8 +150,10 @@ Result<> enter_own_cgroup() {
     }));
     there.close();
     BW_TRY(middle.wait());
-    BW_TRY_WITHIN(here.receive(), "a cgroup for the command");
-    return {};
+    auto moved = here.receive();
+    if (moved) return {};
+    leave_own_cgroup(parent);
+    return fail(std::move(moved).error().within("a cgroup for the command"));
 }
 
 namespace {

@@ -24,9 +24,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Empty too for a file of a process that ends meanwhile, where a stream would throw.
 std::string read_text(const fs::path& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    std::string text;
+    char buffer[4096];
+    for (ssize_t n; fd >= 0 && (n = ::read(fd, buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<std::size_t>(n));
+    if (fd >= 0) ::close(fd);
+    return text;
 }
 
 class Environment : public ::testing::Environment {

@@ -185,7 +185,7 @@ class Tracer {
         tracee.inside = true;
         user_regs_struct regs{};
         if (::ptrace(PTRACE_GETREGS, pid, 0, &regs) != 0) return;
-        Call call{tracee.label, static_cast<long>(regs.orig_rax), 0, path_of(pid, regs), pid};
+        Call call{tracee.label, static_cast<long>(regs.orig_rax), 0, path_of(pid, regs), pid, regs.rdi};
         call.occurrence = ++tracee.counts[call.number];
         tracee.verdict = decide_(call);
         if (tracee.verdict.action == Verdict::fail) {

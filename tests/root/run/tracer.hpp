@@ -19,6 +19,7 @@ struct Call {
     unsigned occurrence = 0;  // of this number in this process, from 1
     std::string path;         // of openat, mkdirat, execve and the like
     pid_t pid = 0;
+    unsigned long argument = 0;  // the first
 
     std::string name() const;      // "openat"
     std::string address() const;   // "0.1 openat #3": the same in each run

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,14 +63,24 @@ int load_xdp() {
     return ::bpf_prog_load(BPF_PROG_TYPE_XDP, "witness", "GPL", code, 2, &opts);
 }
 
+// By hand: libbpf 1.5 gives a map its name only where it could make one without a token.
 int make_map(const char* name) {
-    const int token = open_token();
-    LIBBPF_OPTS(bpf_map_create_opts, opts);
-    if (token >= 0) {
-        opts.token_fd = static_cast<std::uint32_t>(token);
-        opts.map_flags = token_flag;
+    struct {
+        std::uint32_t map_type, key_size, value_size, max_entries, map_flags, inner_map_fd, numa_node;
+        char map_name[16];
+        std::uint32_t map_ifindex, btf_fd, btf_key_type_id, btf_value_type_id, btf_vmlinux_value_type_id;
+        std::uint64_t map_extra;
+        std::int32_t value_type_btf_obj_fd, map_token_fd;
+    } attr{};
+    attr.map_type = BPF_MAP_TYPE_ARRAY;
+    attr.key_size = attr.value_size = 4;
+    attr.max_entries = 1;
+    std::strncpy(attr.map_name, name, sizeof attr.map_name - 1);
+    if (const int token = open_token(); token >= 0) {
+        attr.map_token_fd = token;
+        attr.map_flags = token_flag;
     }
-    return ::bpf_map_create(BPF_MAP_TYPE_ARRAY, name, 4, 4, 1, &opts);
+    return static_cast<int>(::syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr));
 }
 
 void show(const char* key, const std::string& value) { std::printf("%s=%s\n", key, value.c_str()); }
