@@ -81,4 +81,4 @@ check: ## layers, licences, format, shell scripts, and clang-tidy on what change
 	@tools/tidy
 
 fmt: ## format the sources
-	@git ls-files -z '*.cpp' '*.hpp' '*.h' '*.c' | xargs -0 -r clang-format-19 -i
+	@git ls-files -z -co --exclude-standard '*.cpp' '*.hpp' '*.h' '*.c' | xargs -0 -r clang-format-19 -i

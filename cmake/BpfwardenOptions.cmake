@@ -44,6 +44,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # A designated initializer leaves the other members at their defaults on purpose.
     -Wno-missing-field-initializers)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12's stable_partition and stable_sort use what it deprecates itself.
+  target_compile_options(bpfwarden_options INTERFACE -Wno-deprecated-declarations)
+endif()
 option(BPFWARDEN_WERROR "Warnings are errors" ON)
 if(BPFWARDEN_WERROR)
   target_compile_options(bpfwarden_options INTERFACE -Werror)

@@ -42,6 +42,8 @@ bool must_stop(const Call& call) {
     // The look whether this kernel has tokens: it goes on when it cannot tell.
     if (call.process == "0" && (call.name() == "fsopen" || call.name() == "fsconfig") && call.occurrence == 1)
         return false;
+    // A word that no bpffs takes: refusing it is the right answer.
+    if (call.process == "0.1" && call.name() == "fsconfig" && call.occurrence == 1) return false;
     // EINVAL is how the kernel says that there is no such capability; what is left in is found by a second look.
     if (call.name() == "prctl" && call.argument == PR_CAPBSET_READ) return false;
     // The watcher's fds are of no use to the command.

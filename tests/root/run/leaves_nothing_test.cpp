@@ -204,9 +204,12 @@ TEST_P(LeavesNothing, WhenAHelperIsKilledAtAnySystemCall) {
     const std::size_t step = emulated() ? 23 : 2;
     std::size_t at = 0;
     for (const auto& address : points.addresses) {
-        if (address.starts_with("0 ") || at++ % step != 0) continue;
+        const bool helper = !address.starts_with("0 ");
+        if (!helper || at++ % step != 0) continue;
         const auto left = killed_at(grant(), address, "");
         ASSERT_EQ(left, "") << "killed at " << address;
+        // What a killed watcher cannot remove is removed by the next run's.
+        if (address.starts_with("0.2.1 ")) run(under(grant(), {Stage::witness, "exit", "0"}));
         ASSERT_EQ(left_behind(before_), "") << "killed at " << address;
     }
     EXPECT_GT(at, 20U) << "control: there are helpers";

@@ -68,7 +68,11 @@ class Environment : public ::testing::Environment {
     void TearDown() override {
         if (!cgroup.empty()) {
             std::ofstream(outer_cgroup_ + "/cgroup.procs") << ::getpid();
-            eventually([] { return ::rmdir(cgroup.c_str()) == 0; });
+            eventually([] {
+                std::error_code problem;
+                for (const auto& below : fs::directory_iterator(cgroup, problem)) ::rmdir(below.path().c_str());
+                return ::rmdir(cgroup.c_str()) == 0;
+            });
         }
         // GoogleTest writes its report after this, to a path of the world outside.
         if (home_ >= 0 && ::setns(home_, CLONE_NEWNS) == 0) fs::current_path(directory_);
