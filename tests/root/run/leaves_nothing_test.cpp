@@ -186,7 +186,7 @@ std::string killed_at(const std::string& grant, const std::string& address, cons
 }
 
 TEST_P(LeavesNothing, WhenTheToolIsKilledAtAnySystemCall) {
-    if (!tracer_works()) GTEST_SKIP() << "system calls can be stopped at on x86-64 only";
+    BW_NEED_A_TRACER();
     const auto points = calls_of_a_run(grant());
     ASSERT_GT(points.addresses.size(), 100U);
     const std::size_t step = emulated() ? 37 : 3;
@@ -199,7 +199,7 @@ TEST_P(LeavesNothing, WhenTheToolIsKilledAtAnySystemCall) {
 
 // Its helpers are killed: then the run fails as a whole, and says so.
 TEST_P(LeavesNothing, WhenAHelperIsKilledAtAnySystemCall) {
-    if (!tracer_works()) GTEST_SKIP() << "system calls can be stopped at on x86-64 only";
+    BW_NEED_A_TRACER();
     const auto points = calls_of_a_run(grant());
     const std::size_t step = emulated() ? 23 : 2;
     std::size_t at = 0;

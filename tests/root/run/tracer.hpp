@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -44,5 +45,14 @@ Traced trace(const Words& argv, const std::function<Verdict(const Call&)>& decid
 
 // Whether this machine's registers are known here.
 bool tracer_works();
+
+// Not in `make test`'s guests: under emulation it takes minutes, and what is tested is our own code.
+inline bool tracing_is_slow() {
+    return ::getenv("BPFWARDEN_KERNEL") != nullptr && ::getenv("BPFWARDEN_SOAK") == nullptr;
+}
+#define BW_NEED_A_TRACER()                                                                                           \
+    if (!tracer_works()) GTEST_SKIP() << "system calls can be stopped at on x86-64 only";                            \
+    if (tracing_is_slow()) GTEST_SKIP() << "stopping at every system call takes minutes in a guest (make soak does " \
+                                           "it)"
 
 }  // namespace bpfwarden::test
