@@ -50,8 +50,6 @@ bool must_stop(const Call& call) {
     return !(call.process == "0.2.1" && call.name() == "close_range");
 }
 
-bool emulated() { return std::getenv("BPFWARDEN_KERNEL") != nullptr; }
-
 // What the command is, as far as it is the same in every run.
 std::map<std::string, std::string> rights_in(const std::string& out) {
     auto report = read_report(out);

@@ -82,7 +82,8 @@ std::map<std::string, std::string> heritage_of(const Words& argv, const std::fun
 
 TEST(Inherited, IsTheSameAsWithoutRun) {
     BW_NEED_TOKENS();
-    for (const auto& heritage : heritages) {
+    for (std::size_t i = 0; i < std::size(heritages); i += emulated() ? 2 : 1) {
+        const auto& heritage = heritages[i];
         SCOPED_TRACE(heritage.name);
         const Words command{Stage::witness, "report"};
         const auto without = heritage_of(command, heritage.leave);

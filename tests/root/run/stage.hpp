@@ -24,6 +24,9 @@ struct Stage {
     static const std::string& cgroup();                         // its directory; empty without cgroup2
 };
 
+// In a guest of the lab, where a run takes twenty times as long: then tests sample what they try in full elsewhere.
+bool emulated();
+
 // A user that nobody else on this machine has, and different from test program to test program.
 uid_t test_user();
 

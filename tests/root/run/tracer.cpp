@@ -25,7 +25,7 @@ bool tracer_works() { return true; }
 
 namespace {
 
-constexpr int patience_seconds = 15;
+constexpr int patience_seconds = 60;
 
 struct Tracee {
     std::string label;
@@ -230,7 +230,7 @@ Traced trace(const Words& argv, const std::function<Verdict(const Call&)>& decid
     cpu_set_t before, one;
     ::sched_getaffinity(0, sizeof before, &before);
     CPU_ZERO(&one);
-    CPU_SET(::sched_getcpu(), &one);
+    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
     ::sched_setaffinity(0, sizeof one, &one);
     auto traced = Tracer(decide).follow(argv);
     ::sched_setaffinity(0, sizeof before, &before);

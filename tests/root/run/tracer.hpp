@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-#include "spawn.hpp"
+#include "stage.hpp"
 
 namespace bpfwarden::test {
 
@@ -45,14 +45,14 @@ Traced trace(const Words& argv, const std::function<Verdict(const Call&)>& decid
 
 // Whether this machine's registers are known here.
 bool tracer_works();
-
-// Not in `make test`'s guests: under emulation it takes minutes, and what is tested is our own code.
-inline bool tracing_is_slow() {
-    return ::getenv("BPFWARDEN_KERNEL") != nullptr && ::getenv("BPFWARDEN_SOAK") == nullptr;
+// Null where stepping through all system calls of a run many times is worth its time.
+inline const char* why_no_stepping() {
+    if (!tracer_works()) return "system calls can be stopped at on x86-64 only";
+    if (emulated() && ::getenv("BPFWARDEN_SOAK") == nullptr)
+        return "stopping at every system call takes minutes in a guest (make soak does it)";
+    return nullptr;
 }
-#define BW_NEED_A_TRACER()                                                                                           \
-    if (!tracer_works()) GTEST_SKIP() << "system calls can be stopped at on x86-64 only";                            \
-    if (tracing_is_slow()) GTEST_SKIP() << "stopping at every system call takes minutes in a guest (make soak does " \
-                                           "it)"
+#define BW_NEED_A_TRACER() \
+    if (const char* why = why_no_stepping()) GTEST_SKIP() << why
 
 }  // namespace bpfwarden::test
