@@ -82,7 +82,7 @@ std::map<std::string, std::string> heritage_of(const Words& argv, const std::fun
 
 TEST(Inherited, IsTheSameAsWithoutRun) {
     BW_NEED_TOKENS();
-    for (std::size_t i = 0; i < std::size(heritages); i += emulated() ? 2 : 1) {
+    for (std::size_t i = 0; i < std::size(heritages); i += emulated() ? 2U : 1U) {
         const auto& heritage = heritages[i];
         SCOPED_TRACE(heritage.name);
         const Words command{Stage::witness, "report"};

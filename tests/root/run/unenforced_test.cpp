@@ -37,7 +37,7 @@ const Case cases[] = {
 // All of them, or in a slow guest some: it is the same code on every kernel.
 std::vector<Case> sample() {
     std::vector<Case> some;
-    for (std::size_t i = 0; i < std::size(cases); i += emulated() ? 5 : 1) some.push_back(cases[i]);
+    for (std::size_t i = 0; i < std::size(cases); i += emulated() ? 5U : 1U) some.push_back(cases[i]);
     return some;
 }
 
