@@ -82,8 +82,7 @@ std::map<std::string, std::string> heritage_of(const Words& argv, const std::fun
 
 TEST(Inherited, IsTheSameAsWithoutRun) {
     BW_NEED_TOKENS();
-    for (std::size_t i = 0; i < std::size(heritages); i += emulated() ? 2U : 1U) {
-        const auto& heritage = heritages[i];
+    for (const auto& heritage : sampled(heritages, 2)) {
         SCOPED_TRACE(heritage.name);
         const Words command{Stage::witness, "report"};
         const auto without = heritage_of(command, heritage.leave);

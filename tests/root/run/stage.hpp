@@ -9,6 +9,8 @@
 #include <map>
 #include <set>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "spawn.hpp"
 
@@ -26,6 +28,14 @@ struct Stage {
 
 // In a guest of the lab, where a run takes twenty times as long: then tests sample what they try in full elsewhere.
 bool emulated();
+
+// All of a list, or every n-th of it in such a guest: for what is the same code on every kernel.
+template <class List>
+auto sampled(const List& list, std::size_t step) {
+    std::vector<std::remove_cvref_t<decltype(*std::begin(list))>> some;
+    for (std::size_t i = 0; i < std::size(list); i += emulated() ? step : 1) some.push_back(list[i]);
+    return some;
+}
 
 // A user that nobody else on this machine has, and different from test program to test program.
 uid_t test_user();

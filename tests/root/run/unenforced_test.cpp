@@ -34,18 +34,11 @@ const Case cases[] = {
     {"session.hand_out", {.rest = "[session]\nhand_out = \"link\"\n"}},
 };
 
-// All of them, or in a slow guest some: it is the same code on every kernel.
-std::vector<Case> sample() {
-    std::vector<Case> some;
-    for (std::size_t i = 0; i < std::size(cases); i += emulated() ? 5U : 1U) some.push_back(cases[i]);
-    return some;
-}
-
 std::string short_name(const std::string& key) { return key.substr(key.find('.') + 1); }
 
 TEST(Unenforced, EachKeyIsRefusedByNameAndAcceptedByName) {
     BW_NEED_TOKENS();
-    for (const auto& one : sample()) {
+    for (const auto& one : sampled(cases, 5)) {
         SCOPED_TRACE(one.key);
         const std::string grant = write_grant(one.grant);
         const auto refused = attempt(grant);
@@ -59,7 +52,7 @@ TEST(Unenforced, EachKeyIsRefusedByNameAndAcceptedByName) {
 
 TEST(Unenforced, AnotherKeysNameIsNoHelp) {
     BW_NEED_TOKENS();
-    for (const auto& one : sample()) {
+    for (const auto& one : sampled(cases, 5)) {
         SCOPED_TRACE(one.key);
         const char* other = std::string(one.key) == "limits.programs" ? "limits.maps" : "limits.programs";
         expect_refused(attempt(write_grant(one.grant), {"--unenforced", other}), one.key);
