@@ -82,6 +82,7 @@ std::map<std::string, std::string> heritage_of(const Words& argv, const std::fun
 
 TEST(Inherited, IsTheSameAsWithoutRun) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     for (const auto& heritage : sampled(heritages, 2)) {
         SCOPED_TRACE(heritage.name);
         const Words command{Stage::witness, "report"};

@@ -46,6 +46,7 @@ TEST(Status, AShellSeesASignalAs128AndItsNumber) {
 
 TEST(Status, OwnFailuresAre125And126And127) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const std::string plain_file = write_file("not-a-program", "x");
     const auto status_of = [](const std::string& command) {
         // Not the test's own PATH: one folder that the user may not look into makes a 126 of a 127, as with env(1).
@@ -106,6 +107,7 @@ TEST(Streams, ClosedOnesStayClosed) {
 
 TEST(Arguments, ArePassedExactly) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const Words odd{"",
                     " ",
                     "two words",

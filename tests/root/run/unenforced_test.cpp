@@ -38,6 +38,7 @@ std::string short_name(const std::string& key) { return key.substr(key.find('.')
 
 TEST(Unenforced, EachKeyIsRefusedByNameAndAcceptedByName) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     for (const auto& one : sampled(cases, 5)) {
         SCOPED_TRACE(one.key);
         const std::string grant = write_grant(one.grant);

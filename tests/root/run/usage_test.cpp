@@ -80,6 +80,7 @@ TEST(Refuses, PowerThatIsNotAcknowledged) {
 
 TEST(Refuses, UsersWhoseGrantItIsNot) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const auto as = [](const std::string& top, const Words& options) {
         return attempt(write_grant({.top = top}), options);
     };
