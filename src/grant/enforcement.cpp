@@ -156,6 +156,10 @@ class Collector {
         for (const auto& facts : all_program_facts()) {
             const auto type = grant_.of(Dimension::program_types).values.find(facts.type);
             if (type == grant_.of(Dimension::program_types).values.end()) continue;
+            if (facts.type == "struct_ops" && !grant_.covers_all(Dimension::attach_types))
+                return add("allow.attach_types", key_at(Dimension::attach_types),
+                           "the attach type of a struct_ops program is the number of the operation it stands for, and "
+                           "the kernel takes the token's attach type of that number for it");
             for (const auto attach : facts.attach_types) {
                 const auto at = allowed.find(attach);
                 const bool held = at != allowed.end() &&

@@ -88,6 +88,7 @@ class Tracer {
             if (WIFEXITED(status) || WIFSIGNALED(status)) {
                 if (pid == program_) traced.ended.status = status;
                 tracees_.erase(pid);
+                let_orphans_go();
             } else {
                 stopped(pid, status);
             }
@@ -152,6 +153,15 @@ class Tracer {
         }
         if (command_started_) ::kill(program_, SIGKILL);
         return who.empty() ? "0" : who;
+    }
+
+    // A parent that was killed right after its fork never tells of the child.
+    void let_orphans_go() {
+        for (auto& [pid, tracee] : tracees_) {
+            if (!std::exchange(tracee.held, false)) continue;
+            tracee.label = "?";
+            ::ptrace(PTRACE_SYSCALL, pid, 0, 0);
+        }
     }
 
     void stopped(pid_t pid, int status) {

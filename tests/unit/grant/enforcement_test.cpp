@@ -90,6 +90,12 @@ TEST(Enforcement, AttachTypesThatTheKernelDoesNotTie) {
         << "0 is taken for cgroup_inet_sock_create";
 }
 
+// bpf_token_allow_prog_type compares expected_attach_type, which is an operation's number here, with the mask's bits.
+TEST(Enforcement, TheOperationsOfStructOpsAreNotHeldByAToken) {
+    EXPECT_THAT(lost_by("dangerous = ['struct_ops']\n[allow]\nprogram_types = ['struct_ops']\n" + open),
+                Contains("allow.attach_types"));
+}
+
 TEST(Enforcement, CommandsThatAskForNoToken) {
     EXPECT_THAT(lost_by("[allow]\nprogram_types = ['xdp']\ncommands = ['prog_load', 'map_create']\n" + open),
                 UnorderedElementsAre("allow.commands"));
