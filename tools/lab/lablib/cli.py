@@ -114,7 +114,7 @@ def _setup(args, count: bool = False, shell: bool = False):
     disk = image.pack(what)
     packed = initramfs.pack(what, kernel)
     setup = Setup(str(kernel.image), str(packed), lsm=args.lsm, memory=args.memory or what.memory, cpus=1 if count else what.cpus,
-                  count=count, append=args.append, shell=shell)
+                  count=count, append=args.append, shell=shell, cpu=kernels.role_named(args.kernel).cpu)
     return kernel, setup, disk
 
 

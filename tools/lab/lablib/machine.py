@@ -34,6 +34,7 @@ class Setup:
     initramfs: str
     lsm: str = "bpf"
     accel: str = "tcg"
+    cpu: str = "max"
     memory: int = 2048
     cpus: int = 2
     count: bool = False
@@ -53,18 +54,13 @@ class Setup:
     def options(self) -> list:
         if self.count:
             # shift=0: one guest instruction is one guest nanosecond. sleep=off: idle guest time passes at once.
-            accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1", "-cpu", CPU]
+            accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1", "-cpu", self.cpu]
         elif self.accel == "kvm":
             accel = ["-accel", "kvm", "-smp", str(self.cpus), "-cpu", "host"]
         else:
-            accel = ["-accel", "tcg", "-smp", str(self.cpus), "-cpu", CPU]
+            accel = ["-accel", "tcg", "-smp", str(self.cpus), "-cpu", self.cpu]
         return ["-M", "pc", *accel, "-m", f"{self.memory}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", self.image, "-initrd", self.initramfs, "-append", self.cmdline]
-
-
-# Without cx16 the kernel's allocator does without cmpxchg16b, after which QEMU 7.2's emulation sometimes leaves wrong
-# flags: one guest in three of 6.12.95 died of it, none of ten without. la57 only makes page tables deeper.
-CPU = "max,la57=off,cx16=off"
 
 
 @functools.cache
