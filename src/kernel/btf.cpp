@@ -60,6 +60,10 @@ T read_at(std::span<const std::byte> bytes, std::size_t offset) {
     return value;
 }
 
+// 7 bits of kind and 24 of members from 7.2 on; before, 5 and 16, and the others had to be zero.
+constexpr std::uint32_t kind_of(std::uint32_t info) { return info >> 24 & 0x7f; }
+constexpr std::size_t vlen_of(std::uint32_t info) { return info & 0xffffff; }
+
 // How many bytes follow the head of a type; nullopt for an unknown kind.
 std::optional<std::size_t> tail_size(std::uint32_t kind, std::size_t vlen) {
     switch (kind) {
@@ -96,6 +100,7 @@ std::optional<std::size_t> tail_size(std::uint32_t kind, std::size_t vlen) {
 
 struct Btf::Type {
     std::uint32_t id;
+    std::uint32_t at;  // where in the section it begins
     std::uint32_t kind;
     std::uint32_t target;             // the type it refers to, for kinds that refer to one
     std::uint32_t name;               // offset of its name
@@ -108,12 +113,13 @@ void Btf::each_type(Visit visit) const {
     std::uint32_t id = 0;  // 0 is void, which is not written down
     for (std::size_t at = 0; at + sizeof(TypeHead) <= types_.size();) {
         const auto head = read_at<TypeHead>(types_, at);
-        const std::uint32_t kind = (head.info >> 24) & 0x1f;
-        const std::size_t vlen = head.info & 0xffff;
+        const std::uint32_t kind = kind_of(head.info);
+        const std::size_t vlen = vlen_of(head.info);
+        const auto begin = static_cast<std::uint32_t>(at);  // the section is of less than 4 GiB
         at += sizeof(TypeHead);
         const auto tail = tail_size(kind, vlen);
         if (!tail || *tail > types_.size() - at) return;
-        if (!visit(Type{++id, kind, head.size_or_type, head.name_off, vlen, types_.subspan(at, *tail)})) return;
+        if (!visit(Type{++id, begin, kind, head.size_or_type, head.name_off, vlen, types_.subspan(at, *tail)})) return;
         at += *tail;
     }
 }
@@ -129,7 +135,7 @@ std::string_view Btf::string_at(std::uint32_t offset) const {
     return offset < strings_.size() ? std::string_view(strings_.data() + offset) : std::string_view{};
 }
 
-Result<Btf> Btf::from_owned(std::span<const std::byte> all, std::shared_ptr<const void> owner) {
+Result<Btf> Btf::from_owned(std::span<const std::byte> all, std::shared_ptr<const void> owner, bool may_lack_strings) {
     Btf btf;
     btf.owner_ = std::move(owner);
     if (all.size() < sizeof(Header)) return fail(Code::bad_input, "BTF: shorter than its header");
@@ -142,7 +148,7 @@ Result<Btf> Btf::from_owned(std::span<const std::byte> all, std::shared_ptr<cons
     };
     const auto types = section(header.type_off, header.type_len);
     const auto strings = section(header.str_off, header.str_len);
-    if (!types || !strings || strings->empty() || strings->back() != std::byte{0})
+    if (!types || !strings || (strings->empty() ? !may_lack_strings : strings->back() != std::byte{0}))
         return fail(Code::bad_input, "BTF: a section does not fit in the file");
     btf.types_ = *types;
     btf.strings_ = {reinterpret_cast<const char*>(strings->data()), strings->size()};
@@ -243,6 +249,55 @@ bool Btf::has_member(std::string_view aggregate, std::string_view member) const 
         return !found;
     });
     return found;
+}
+
+BtfIndex::BtfIndex(Btf btf) : BtfIndex(std::move(btf), nullptr) {}
+
+BtfIndex::BtfIndex(Btf btf, std::shared_ptr<const BtfIndex> base) : btf_(std::move(btf)), base_(std::move(base)) {
+    if (base_) first_ = base_->end();
+    // vmlinux has a type every 22 bytes (6.18: 5 MB of types); what is too much was never touched.
+    offsets_.reserve(btf_.types_.size() / 16 + 1);
+    btf_.each_type([&](const Btf::Type& type) {
+        offsets_.push_back(type.at);
+        return true;
+    });
+    offsets_.shrink_to_fit();
+}
+
+Result<BtfIndex> BtfIndex::of_module(std::vector<std::byte> bytes, std::shared_ptr<const BtfIndex> base) {
+    const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    // A module may have no strings of its own.
+    return BtfIndex(BW_TRY(Btf::from_owned(*owner, owner, true)), std::move(base));
+}
+
+std::string_view BtfIndex::string_at(std::uint32_t offset) const {
+    if (!base_) return btf_.string_at(offset);
+    const std::size_t own = base_->strings_size();
+    return offset < own ? base_->string_at(offset) : btf_.string_at(static_cast<std::uint32_t>(offset - own));
+}
+
+// Soundness: the name decides whether a kfunc or an attach target is granted, so it must be the one that the kernel
+// means by the number. It numbers the types of a blob in their order, from 1 or after the base's last, as each_type().
+BtfIndex::Type BtfIndex::type(std::uint32_t id) const {
+    if (id < first_) return base_ ? base_->type(id) : Type{};
+    if (id >= end()) return {};
+    const auto head = read_at<TypeHead>(btf_.types_, offsets_[id - first_]);
+    return {static_cast<BtfKind>(kind_of(head.info)), string_at(head.name_off), head.size_or_type};
+}
+
+std::string_view BtfIndex::name(std::uint32_t id, BtfKind kind) const {
+    const auto found = type(id);
+    return found.kind == kind ? found.name : std::string_view{};
+}
+
+std::uint32_t BtfIndex::find(BtfKind kind, std::string_view name) const {
+    if (base_)
+        if (const auto found = base_->find(kind, name)) return found;
+    for (std::uint32_t i = 0; i < offsets_.size(); ++i) {
+        const auto head = read_at<TypeHead>(btf_.types_, offsets_[i]);
+        if (static_cast<BtfKind>(kind_of(head.info)) == kind && string_at(head.name_off) == name) return first_ + i;
+    }
+    return 0;
 }
 
 }  // namespace bpfwarden::kernel
