@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events for people.
+#pragma once
+
+#include <string>
+
+#include "audit/event.hpp"
+
+namespace bpfwarden::audit {
+
+// "allowed", "refused", or for what has no verdict the kind: "session_open".
+std::string headword(const Event& event);
+// What happened, without the headword, grant, session and time; safe to print.
+//   map_create lpm_trie by uid 1001 pid 4242 /usr/bin/agent: EPERM, allow.map_types (agent.toml:9:17)
+std::string description(const Event& event);
+// All in one line but the time: "refused map_create … [grant agent, session 7]".
+std::string summary(const Event& event);
+
+// Whether it tells of events that are lost, or of a worker that cheated.
+bool is_loss(const Event& event);
+
+}  // namespace bpfwarden::audit
