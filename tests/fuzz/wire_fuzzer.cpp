@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as a message to the broker, and as the call in it.
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include "fuzz/wire_fuzz.hpp"
+
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto content = std::as_bytes(std::span(data, size));
+    if (const auto broken = bpfwarden::wire::broken_invariant(content); !broken.empty()) {
+        std::fprintf(stderr, "broken: %s\n", broken.c_str());
+        std::abort();
+    }
+    return 0;
+}
