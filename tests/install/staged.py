@@ -80,6 +80,9 @@ def look(stage: Path, scratch: Path) -> None:
 
     wanted = ["usr/sbin/bpfwarden"]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
+    wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp")]
+    wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",
+                                                                        "pkgconfig/bpfwarden.pc")]
     wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
     check("what must be there", [f"{name} is missing" for name in wanted if not (stage / name).is_file()])
     check("nothing outside the prefix", [str(p.relative_to(stage)) for p in files if p.relative_to(stage).parts[0] not in ("usr", "etc")])
@@ -106,6 +109,44 @@ def look(stage: Path, scratch: Path) -> None:
     check("usage", [] if wrong.returncode == 2 and wrong.stderr and not wrong.stdout else [f"an unknown command: {wrong}"])
 
 
+def library(stage: Path, name: str) -> Path:
+    """Where that file of the library folder is, which is lib, lib64 or lib/MULTIARCH; lib/NAME if it is nowhere."""
+    return next((path for path in stage.glob(f"usr/lib*/**/{name}")), stage / "usr/lib" / name)
+
+
+def build_against(stage: Path, scratch: Path) -> None:
+    """Programs see the library through pkg-config alone: what is in the checkout must not be needed."""
+    package = library(stage, "pkgconfig/bpfwarden.pc").parent
+    env = {**os.environ, "PKG_CONFIG_LIBDIR": str(package), "PKG_CONFIG_SYSROOT_DIR": str(stage)}
+
+    def pkg_config(*words: str) -> list[str]:
+        done = subprocess.run(["pkg-config", *words, "bpfwarden"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        return done.stdout.split()
+
+    version = re.search(r"project\(bpfwarden VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    check("pkg-config: version", [] if pkg_config("--modversion") == [version] else [" ".join(pkg_config("--modversion"))])
+    preload = pkg_config("--variable=preload")
+    names = [Path(path).name for path in preload]
+    check("pkg-config: preload", [] if names == ["libbpfwarden-preload.so"] else [f"it says {preload}"])
+    flags = pkg_config("--cflags", "--libs")
+    run = {**os.environ, "LD_LIBRARY_PATH": str(library(stage, "libbpfwarden.so.0").parent), "BPFWARDEN_RUN": str(scratch / "nowhere")}
+    for source, compiler in (("map_for_child.c", ["cc", "-std=gnu11"]), ("describe_session.cpp", ["c++", "-std=c++20"]),
+                             ("describe_session.cpp", ["c++", "-std=c++23"])):
+        copy, program = scratch / source, scratch / f"{Path(source).stem}{compiler[1].removeprefix('-std=')}"
+        shutil.copy(ROOT / "examples/session" / source, copy)
+        done = subprocess.run([*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", copy, "-o", program, *flags], cwd=scratch,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        problems = [line for line in done.stdout.splitlines() if "error" in line] or ["it does not build"] if done.returncode else []
+        if not problems:
+            # No daemon is there: that it says so, in the library's words, shows that it runs with the installed one.
+            said = subprocess.run([program, "no-such-grant"], env=run, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+            if said.returncode != 1 or "opening the grant 'no-such-grant'" not in said.stdout:
+                problems = [f"it says {said.stdout!r}, status {said.returncode}"]
+        check(f"{source} with {' '.join(compiler)} against what is installed", problems)
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bpfwarden-stage-") as name:
         stage, scratch = Path(name) / "stage", Path(name) / "scratch"
@@ -116,6 +157,7 @@ def main() -> int:
         if done.returncode:
             return 1
         look(stage, scratch)
+        build_against(stage, scratch)
         before = states(stage)
         again = install(stage)
         check("a second install changes nothing", [] if again.returncode == 0 and states(stage) == before else [again.stdout[-500:]])

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/preload/session.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "client/last_error.hpp"
+#include "client/session.hpp"
+
+namespace bpfwarden::preload {
+
+namespace {
+
+struct Setting {
+    const char* fd = nullptr;
+    const char* grant = nullptr;
+    bool verbose = false;
+};
+// Once, as the program started: programs change their environment.
+const Setting& setting() {
+    static const Setting read = [] {
+        const auto get = [](const char* name) {
+            const char* value = ::secure_getenv(name);
+            return value == nullptr || *value == '\0' ? nullptr : value;
+        };
+        const char* fd = get("BPFWARDEN_SESSION_FD");
+        const char* grant = get("BPFWARDEN_GRANT");
+        // Copies that stay: setenv() may free what getenv() gave.
+        return Setting{fd == nullptr ? nullptr : ::strdup(fd), grant == nullptr ? nullptr : ::strdup(grant),
+                       get("BPFWARDEN_VERBOSE") != nullptr};
+    }();
+    return read;
+}
+
+void say(std::string_view text) {
+    const std::string line = "libbpfwarden-preload: " + std::string(text) + "\n";
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
+struct Opened {
+    client::Session* session = nullptr;
+    int number = 0;
+};
+
+Opened open_it() {
+    const auto& from = setting();
+    auto result = [&]() -> Result<std::unique_ptr<client::Session>> {
+        if (from.fd == nullptr) return client::Session::open(from.grant);
+        int fd = -1;
+        const char* end = from.fd + std::strlen(from.fd);
+        if (const auto read = std::from_chars(from.fd, end, fd); read.ec != std::errc() || read.ptr != end || fd < 0)
+            return fail(Error::from_errno(EBADF, "BPFWARDEN_SESSION_FD is not the number of a file descriptor"));
+        // Borrowed: a program that this one starts finds it under the same number.
+        return client::Session::adopt(fd, true);
+    }();
+    if (result) return {result->release(), 0};
+    // Once, and without being asked: nothing of what the program is about to try can work.
+    client::record(result.error());
+    say(bpfw_error());
+    return {nullptr, errno};
+}
+
+const Opened& opened() {
+    static const Opened once = open_it();
+    return once;
+}
+
+// An inherited fd is looked at before the program's own code can close it or put another under its number.
+__attribute__((constructor)) void start() {
+    const int before = errno;
+    if (setting().fd != nullptr) opened();
+    errno = before;
+}
+
+}  // namespace
+
+bool is_configured() { return setting().fd != nullptr || setting().grant != nullptr; }
+
+bpfw_session* session() {
+    const auto& it = opened();
+    if (it.session == nullptr) errno = it.number;
+    return reinterpret_cast<bpfw_session*>(it.session);
+}
+
+void explain() {
+    if (!setting().verbose) return;
+    const int before = errno;
+    say(bpfw_error());
+    errno = before;
+}
+
+}  // namespace bpfwarden::preload

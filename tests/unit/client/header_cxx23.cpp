@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// bpfwarden.hpp by itself in C++23.
+#include <bpfwarden/bpfwarden.hpp>
+
+#include "header_uses.hpp"
+
+int header_cxx23() { return use_all(); }
