@@ -72,8 +72,10 @@ struct Object {
 std::span<const Object> all_objects();
 
 // Each returns the commands of one object; command_table() joins them in the order of the manual.
+std::vector<Command> audit_commands();
 std::vector<Command> host_commands();
 std::vector<Command> grant_commands();
+std::vector<Command> session_commands();
 std::vector<Command> run_commands();
 std::vector<Command> internal_commands();
 const std::vector<Command>& command_table();

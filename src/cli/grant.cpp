@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/session.hpp"
+
 namespace bpfwarden::cli {
 
 static const Option root_option{"--root", "DIR", "look for installed grants under DIR/etc and DIR/usr/lib"};
@@ -66,6 +68,21 @@ std::vector<Command> grant_commands() {
           {"--output", "FILE", "write to FILE, which must not exist"},
           {"--dry-run", "", "with --output: say what would be written"}},
          grant_init},
+        {"grant",
+         "reload",
+         "make the daemon read the installed grants again",
+         "All or nothing: a grant that is not valid changes nothing, and is shown. Open sessions keep the grant as it "
+         "was when they were opened.",
+         {},
+         {},
+         grant_reload},
+        {"grant",
+         "revoke",
+         "end all sessions of a grant, and open no more",
+         "Until the next reload. The grant's file is not touched.",
+         {{"NAME", "the name of an installed grant"}},
+         {{"--dry-run", "", "say how many sessions would end"}},
+         grant_revoke},
     };
 }
 

@@ -34,7 +34,10 @@ static void print_fact(const HostFact& fact, const Style& style) {
     const auto colour = fact.concern ? style.bad : fact.state == Presence::present ? style.good : std::string_view{};
     fmt::print("{} {}{:<4}{}{:<27}{}\n", fact.concern ? '!' : ' ', colour, state, style.end, fact.id, fact.title);
     const auto line = [&](std::string_view label, const std::string& text) {
-        fmt::print("{:6}{}{:<11}{}{}\n", "", style.dim, label, style.end, text);
+        for (const auto part : split(text, '\n')) {
+            fmt::print("{:6}{}{:<11}{}{}\n", "", style.dim, label, style.end, part);
+            label = {};
+        }
     };
     line("seen", fact.detail);
     line("how", fact.how);

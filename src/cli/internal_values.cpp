@@ -20,7 +20,7 @@ Values values_of(const Option& option) {
         for (const auto one : split(value, '|')) words.words.emplace_back(one);
         return words;
     }
-    if (value == "FILE") return {option.name == "--output" ? file : grant, {}};
+    if (value == "FILE") return {option.name == "--output" || option.name == "--file" ? file : grant, {}};
     if (value == "DIR") return {directory, {}};
     if (value.starts_with("USER")) return {user, {}};
     if (value == "PID") return {process, {}};

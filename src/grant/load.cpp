@@ -103,6 +103,7 @@ class Recorder : public Loader {
     Result<Source> include(std::string_view name, const Source& from) override {
         auto source = BW_TRY(loader_.include(name, from));
         into_.texts.emplace(source.file, source.text);
+        into_.included.insert_or_assign(std::pair(from.file, std::string(name)), source.file);
         return source;
     }
 
@@ -123,7 +124,7 @@ std::string_view Checked::line(const Position& at) const {
 }
 
 Checked check_text(const Source& source, Loader& loader) {
-    Checked out{source.file, std::nullopt, {}, {{source.file, source.text}}};
+    Checked out{source.file, std::nullopt, {}, {{source.file, source.text}}, {}};
     Recorder recorder(loader, out);
     auto grant = resolve(source, recorder, out.diagnostics);
     if (!grant) return out;
@@ -157,15 +158,18 @@ Result<Checked> check_file(const std::string& what, const LoadOptions& options) 
                     .advise(fmt::format("write ./{} for the file", printable(what))));
 }
 
-Result<Resolved> load_file(const std::string& what, const LoadOptions& options) {
-    auto checked = BW_TRY(check_file(what, options));
-    if (checked.grant) return std::move(*checked.grant);
+Result<Checked> must_be_valid(Checked checked, const std::string& what) {
+    if (checked.grant) return checked;
     std::string problems;
     for (const auto& one : checked.diagnostics.sorted())
         if (one.severity == Severity::error) problems += (problems.empty() ? "" : "\n  ") + one.text();
     return fail(Error(Code::bad_input, fmt::format("the grant {} is not valid", quoted(checked.file)))
                     .because(std::move(problems))
                     .advise(fmt::format("bpfwarden grant check {} shows all there is to say", printable(what))));
+}
+
+Result<Resolved> load_file(const std::string& what, const LoadOptions& options) {
+    return std::move(*BW_TRY(must_be_valid(BW_TRY(check_file(what, options)), what)).grant);
 }
 
 Result<std::vector<Installed>> list_installed(const LoadOptions& options) {

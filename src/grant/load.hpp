@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -25,6 +26,8 @@ struct Checked {
     std::optional<Resolved> grant;
     Diagnostics diagnostics;
     std::map<std::string, std::string, std::less<>> texts;  // of every file that was read, by what messages call it
+    // {including file, include as written} -> the file that was read for it
+    std::map<std::pair<std::string, std::string>, std::string> included;
 
     // The line of text at `at`, without its newline; empty if there is none.
     std::string_view line(const Position& at) const;
@@ -36,7 +39,9 @@ Result<Checked> check_file(const std::string& what, const LoadOptions& options =
 // The same from memory; includes are found as from `file`.
 Checked check_text(const Source& source, Loader& loader);
 
-// The grant, or an Error with every problem that the file has (code bad_input). Warnings are dropped.
+// What was checked if nothing is wrong with it, or an Error with every problem it has (code bad_input).
+Result<Checked> must_be_valid(Checked checked, const std::string& what);
+// The grant alone. Warnings are dropped.
 Result<Resolved> load_file(const std::string& what, const LoadOptions& options = {});
 
 // An installed grant, /etc winning over /usr/lib by file name.

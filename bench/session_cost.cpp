@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// session_cost GRANT [ROUNDS]: what calls cost through a session of GRANT, beside the same bpf(2) calls by root
+// directly. One process does both in turn, a batch each, in an order that is reversed every round. What a batch made is
+// closed after it, outside of the clock, and its first calls are left out: they wake processors and fill caches. A line
+// a sample: STEP SIDE ROUND NANOSECONDS. `root_again` is the same as root, and shows how far apart two equal sides come
+// out.
+//
+// Steps: map_create; prog_load (cgroup_skb, 2 instructions); link_create (to a cgroup of this program's own);
+// prog_load_large (10,000 instructions); lookup (of a map element, which never passes the broker); open (a session,
+// no other side).
+#include <bpfwarden/bpfwarden.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "kernel/mount.hpp"
+
+namespace bpfwarden::bench {
+namespace {
+
+std::int64_t now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+constexpr std::array sides{"root", "session", "root_again"};
+
+struct Bench {
+    bpfw_session* session = nullptr;
+    int cgroup = -1;
+    std::vector<bpf_insn> small, large;
+
+    int call(std::size_t side, int command, bpf_attr& attr, unsigned size) const {
+        return side == 1 ? ::bpfw_bpf(session, command, &attr, size)
+                         : static_cast<int>(::syscall(SYS_bpf, command, &attr, size));
+    }
+    int map(std::size_t side) const {
+        bpf_attr attr{};
+        attr.map_type = BPF_MAP_TYPE_ARRAY;
+        attr.key_size = 4;
+        attr.value_size = 8;
+        attr.max_entries = 1;
+        return call(side, BPF_MAP_CREATE, attr, sizeof attr);
+    }
+    int load(std::size_t side, const std::vector<bpf_insn>& code) const {
+        bpf_attr attr{};
+        attr.prog_type = BPF_PROG_TYPE_CGROUP_SKB;
+        attr.expected_attach_type = BPF_CGROUP_INET_EGRESS;
+        attr.insns = reinterpret_cast<std::uint64_t>(code.data());
+        attr.insn_cnt = static_cast<std::uint32_t>(code.size());
+        attr.license = reinterpret_cast<std::uint64_t>("GPL");
+        return call(side, BPF_PROG_LOAD, attr, sizeof attr);
+    }
+    int link(std::size_t side, int program) const {
+        bpf_attr attr{};
+        attr.link_create.prog_fd = static_cast<std::uint32_t>(program);
+        attr.link_create.target_fd = static_cast<std::uint32_t>(cgroup);
+        attr.link_create.attach_type = BPF_CGROUP_INET_EGRESS;
+        return call(side, BPF_LINK_CREATE, attr, sizeof attr);
+    }
+};
+
+std::vector<bpf_insn> program(std::size_t length) {
+    std::vector<bpf_insn> code(length - 1,
+                               {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1});
+    code.push_back({.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0});
+    return code;
+}
+
+// A batch; what it made is closed after the clock was read for the last time.
+template <class Act>
+bool sample(const char* step, std::size_t side, int round, int batch, Act act) {
+    constexpr int first = 4;
+    std::vector<int> made;
+    bool good = true;
+    for (int i = 0; good && i < first + batch; ++i) {
+        const auto start = now();
+        const int fd = act();
+        const auto end = now();
+        good = fd >= 0;
+        if (!good)
+            fmt::print(stderr, "session_cost: {} by {}: {} {}\n", step, sides[side], std::strerror(errno),
+                       side == 1 ? ::bpfw_error() : "");
+        else if (i >= first)
+            fmt::print("{} {} {} {}\n", step, sides[side], round, end - start);
+        if (fd > 0) made.push_back(fd);
+    }
+    for (const int fd : made) ::close(fd);
+    // The worker lets go of the real things when it is told that their stand-ins were closed.
+    ::usleep(1000);
+    return good;
+}
+
+bool measure(Bench& bench, int rounds) {
+    constexpr int batch = 16;
+    const std::array<int, 3> maps{bench.map(0), bench.map(1), bench.map(2)};
+    const std::array<int, 3> programs{bench.load(0, bench.small), bench.load(1, bench.small),
+                                      bench.load(2, bench.small)};
+    for (int round = 0; round < rounds; ++round)
+        for (std::size_t turn = 0; turn < sides.size(); ++turn) {
+            const std::size_t side = round % 2 == 0 ? turn : sides.size() - 1 - turn;
+            const auto lookup = [&] {
+                std::uint32_t key = 0;
+                std::uint64_t value = 0;
+                bpf_attr attr{};
+                attr.map_fd = static_cast<std::uint32_t>(maps[side]);
+                attr.key = reinterpret_cast<std::uint64_t>(&key);
+                attr.value = reinterpret_cast<std::uint64_t>(&value);
+                return bench.call(side, BPF_MAP_LOOKUP_ELEM, attr, sizeof attr);
+            };
+            if (!sample("map_create", side, round, batch, [&] { return bench.map(side); }) ||
+                !sample("prog_load", side, round, batch, [&] { return bench.load(side, bench.small); }) ||
+                !sample("link_create", side, round, batch, [&] { return bench.link(side, programs[side]); }) ||
+                !sample("lookup", side, round, batch, lookup))
+                return false;
+            if (round % 20 == 0 &&
+                !sample("prog_load_large", side, round, 1, [&] { return bench.load(side, bench.large); }))
+                return false;
+        }
+    return true;
+}
+
+int main(int argc, char** argv) {
+    int rounds = 100;
+    if (argc < 2 || (argc > 2 && std::from_chars(argv[2], argv[2] + std::strlen(argv[2]), rounds).ec != std::errc{})) {
+        fmt::print(stderr, "usage: session_cost GRANT [ROUNDS]\n");
+        return 2;
+    }
+    Bench bench;
+    bench.small = program(2);
+    bench.large = program(10'000);
+    const auto mounts = kernel::mount_table();
+    std::string root;
+    if (mounts)
+        for (const auto& mount : *mounts)
+            if (mount.file_system == "cgroup2" && mount.root == "/") root = mount.path;
+    const auto path = root + "/bpfwarden-bench-" + std::to_string(::getpid());
+    if (root.empty() || ::mkdir(path.c_str(), 0755) != 0) {
+        fmt::print(stderr, "session_cost: no control group can be made\n");
+        return 1;
+    }
+    bench.cgroup = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = bench.cgroup >= 0;
+    for (int round = 0; good && round < rounds / 10; ++round) {
+        const auto start = now();
+        auto* session = ::bpfw_open(argv[1]);
+        const auto end = now();
+        good = session != nullptr;
+        if (good) fmt::print("open session {} {}\n", round, end - start);
+        ::bpfw_close(session);
+    }
+    if (good) bench.session = ::bpfw_open(argv[1]);
+    good = bench.session != nullptr && measure(bench, rounds);
+    if (bench.session == nullptr) fmt::print(stderr, "session_cost: {}\n", ::bpfw_error());
+    ::bpfw_close(bench.session);
+    for (int i = 0; i < 100 && ::rmdir(path.c_str()) != 0; ++i) ::usleep(20'000);
+    return good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace bpfwarden::bench
+
+int main(int argc, char** argv) { return bpfwarden::bench::main(argc, argv); }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/attach_target.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "kernel/mount.hpp"
+
+namespace bpfwarden::broker {
+
+Result<CgroupRoot> CgroupRoot::find() {
+    for (const auto& mount : BW_TRY(kernel::mount_table()))
+        if (mount.file_system == "cgroup2" && mount.root == "/") {
+            struct stat info{};
+            if (::stat(mount.path.c_str(), &info) == 0) return CgroupRoot{mount.path, info.st_dev};
+        }
+    return fail(Error(Code::unsupported, "the cgroup2 hierarchy is not mounted"));
+}
+
+static Failure not_it(const char* what) { return fail(Error::from_errno(EBADF, what)); }
+
+// A fd of a mount that is not this process's: its path counts from that mount's root, and only the inode tells.
+static Result<std::string> search(const CgroupRoot& root, ino_t inode) {
+    std::error_code problem;
+    using Walk = std::filesystem::recursive_directory_iterator;
+    for (Walk at(root.mount, std::filesystem::directory_options::skip_permission_denied, problem), end; at != end;
+         at.increment(problem)) {
+        if (problem || !at->is_directory(problem)) continue;
+        struct stat info{};
+        if (::stat(at->path().c_str(), &info) == 0 && info.st_ino == inode && info.st_dev == root.device)
+            return at->path().string().substr(root.mount.size());
+    }
+    return fail(Error::from_errno(ENOENT, "the path of a control group cannot be told"));
+}
+
+Result<Cgroup> cgroup_of(FdRef fd, const CgroupRoot& root) {
+    const auto type = kernel::file_system_type(fd);
+    if (!type || *type != CGROUP2_SUPER_MAGIC) return not_it("the fd is no control group");
+    struct stat info{}, again{};
+    if (::fstat(fd.get(), &info) != 0) return fail_errno("fstat");
+    if (!S_ISDIR(info.st_mode)) return not_it("the fd is no control group's directory");
+    char path[4096];
+    const auto n = ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), path, sizeof path);
+    if (n < 0) return fail_errno("readlink of a control group");
+    std::string_view name(path, static_cast<std::size_t>(n));
+    if (name.starts_with(root.mount) && ::stat(std::string(name).c_str(), &again) == 0 && again.st_ino == info.st_ino &&
+        again.st_dev == info.st_dev) {
+        name.remove_prefix(root.mount.size());
+        return Cgroup{name.empty() ? "/" : std::string(name), info.st_ino};
+    }
+    struct stat top{};
+    if (::stat(root.mount.c_str(), &top) == 0 && top.st_ino == info.st_ino && top.st_dev == info.st_dev)
+        return Cgroup{"/", info.st_ino};
+    return Cgroup{BW_TRY(search(root, info.st_ino)), info.st_ino};
+}
+
+Result<std::string> interface_name(std::uint32_t index) {
+    ifreq request{};
+    request.ifr_ifindex = static_cast<int>(index);
+    // Its own socket each time: this is the network namespace that counts, and nothing is kept open in it.
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket) return fail_errno("socket");
+    if (::ioctl(socket.get(), SIOCGIFNAME, &request) != 0) return fail_errno(fmt::format("interface number {}", index));
+    return std::string(request.ifr_name);
+}
+
+Result<std::uint64_t> perf_event_id(FdRef fd) {
+    std::uint64_t id = 0;
+    // ENOTTY from what is no perf event; other drivers' fds could know this number, so the kernel's name of it is
+    // asked.
+    char name[64];
+    const auto n = ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), name, sizeof name);
+    if (n < 0 || std::string_view(name, static_cast<std::size_t>(n)) != "anon_inode:[perf_event]")
+        return not_it("the fd is no perf event");
+    if (::ioctl(fd.get(), PERF_EVENT_IOC_ID, &id) != 0) return fail_errno("ioctl(PERF_EVENT_IOC_ID)");
+    return id;
+}
+
+}  // namespace bpfwarden::broker

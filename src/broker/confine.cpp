@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/confine.hpp"
+
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <linux/sockios.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernel/seccomp_allow.hpp"
+
+namespace bpfwarden::broker {
+
+namespace {
+
+using kernel::AllowedCall;
+
+// Memory, messages, time and the end: what both do.
+constexpr AllowedCall common[] = {
+    {SYS_recvmsg},
+    {SYS_sendmsg},
+    {SYS_poll},
+    {SYS_close},
+    {SYS_mmap},
+    {SYS_munmap},
+    {SYS_mremap},
+    {SYS_brk},
+    {SYS_madvise},
+    {SYS_futex},
+    {SYS_clock_gettime},
+    {SYS_exit_group},
+    {SYS_getpid},
+    {SYS_gettid},
+    {SYS_rt_sigreturn},
+    {SYS_write},
+    {SYS_read},
+    {SYS_restart_syscall},
+    {SYS_readlink},
+    {SYS_readlinkat},
+    {SYS_getrandom},
+    {SYS_rt_sigprocmask},
+    {SYS_memfd_create},
+    {SYS_ftruncate},
+    // Only what reports: F_GETFD…F_GETFL and F_GET_SEALS, F_ADD_SEALS, F_DUPFD_CLOEXEC are all it is used for.
+    {SYS_fcntl},
+    {SYS_fstat},
+    {SYS_newfstatat},
+    {SYS_lseek},
+    {SYS_pread64},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(PERF_EVENT_IOC_ID)},
+};
+constexpr AllowedCall of_worker[] = {
+    {SYS_bpf},
+    {SYS_epoll_create1},
+    {SYS_epoll_ctl},
+    {SYS_epoll_wait},
+    {SYS_epoll_pwait},
+    {SYS_socketpair},
+    {SYS_shutdown},
+    {SYS_getsockopt},
+    {SYS_setsockopt},
+    {SYS_fstatfs},
+    {SYS_getdents64},
+    {SYS_socket, 0, ~0U, AF_UNIX},
+    {SYS_ioctl, 1, ~0U, SIOCGIFNAME},
+    // Directories, to find the path of a control group; no file.
+    {SYS_openat, 2, O_DIRECTORY | O_ACCMODE | O_CREAT | O_TRUNC, O_DIRECTORY},
+};
+constexpr AllowedCall of_opener[] = {
+    {SYS_perf_event_open},
+    {SYS_getdents64},
+    {SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+};
+
+Result<> confine(kernel::CapabilityMask capabilities, std::span<const AllowedCall> more) {
+    BW_TRY(kernel::keep_only(capabilities));
+    // Nobody of the same uid reads its memory or takes its fds.
+    if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("prctl(PR_SET_DUMPABLE)");
+    std::vector<AllowedCall> all(std::begin(common), std::end(common));
+    all.insert(all.end(), more.begin(), more.end());
+    return kernel::allow_only(all);
+}
+
+}  // namespace
+
+Result<> confine_worker(kernel::CapabilityMask capabilities) { return confine(capabilities, of_worker); }
+
+Result<> confine_opener(kernel::CapabilityMask capabilities, FdRef worker, const EventFiles& files) {
+    std::vector<unsigned> kept{0, 1, 2};
+    for (const int fd : {worker.get(), files.tracefs.get(), files.event_source.get()})
+        if (fd >= 0) kept.push_back(static_cast<unsigned>(fd));
+    std::ranges::sort(kept);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        const unsigned first = kept[i] + 1, last = i + 1 < kept.size() ? kept[i + 1] - 1 : ~0U;
+        if (first <= last && ::close_range(first, last, 0) != 0) return fail_errno("close_range");
+    }
+    return confine(capabilities, of_opener);
+}
+
+Result<> confine_daemon() {
+    BW_TRY(kernel::keep_only(0));
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl(PR_SET_NO_NEW_PRIVS)");
+    if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("prctl(PR_SET_DUMPABLE)");
+    return {};
+}
+
+}  // namespace bpfwarden::broker

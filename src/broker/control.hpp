@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon's own socket, /run/bpfwarden/control: what root asks it to show and to do. Both ends are here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "wire/message.hpp"
+
+namespace bpfwarden::broker {
+
+enum class ControlRequest : std::uint16_t {
+    list_sessions = 200,
+    revoke_session,  // {id}
+    reload_grants,
+    revoke_grant,  // {name}
+    list_sockets,
+    metrics,
+};
+
+struct SessionRecord {
+    std::string id, parent, grant, revision, socket, exe, cgroup, container;
+    std::uint32_t depth = 0;  // how often it was derived
+    std::uint32_t uid = 0, pid = 0, worker = 0;
+    std::uint64_t opened_ns = 0;  // CLOCK_REALTIME
+    std::uint64_t left_ms = 0;    // of its lifetime; 0: no end
+    std::uint64_t programs = 0, maps = 0, links = 0, map_memory = 0;
+    std::uint64_t operations = 0, refusals = 0;
+};
+struct SocketRecord {
+    std::string grant, revision, path;
+};
+struct ReloadRecord {
+    std::vector<std::string> added, changed, removed, same;
+};
+
+void write(wire::Writer& to, const SessionRecord& record);
+SessionRecord read_session(wire::Reader& from);
+
+// The client's side, for the command line.
+class Control {
+  public:
+    // Code no_daemon if nobody listens, denied if this user may not.
+    static Result<Control> connect(const std::string& run = {});
+
+    Result<std::vector<SessionRecord>> sessions();
+    Result<> revoke_session(const std::string& id);
+    Result<ReloadRecord> reload();
+    Result<std::uint64_t> revoke_grant(const std::string& name);
+    Result<std::vector<SocketRecord>> sockets();
+    // OpenMetrics text.
+    Result<std::string> metrics();
+
+  private:
+    explicit Control(UniqueFd socket) : socket_(std::move(socket)) {}
+    Result<wire::Reader> ask(ControlRequest request, const wire::Writer& body);
+    UniqueFd socket_;
+    wire::Receiver receiver_;
+    wire::Message answer_;
+};
+
+// $BPFWARDEN_RUN or /run/bpfwarden.
+std::string run_directory();
+
+}  // namespace bpfwarden::broker

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session has made. A program or a link is handed out as a stand-in: one end of a socket pair whose other end
+// is kept here beside the only real fd. The stand-in can be inherited and passed like the real thing, only this worker
+// can turn it back, and when the last copy of it is closed, the worker is told and lets go of the real fd.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "grant/operation.hpp"
+
+namespace bpfwarden::broker {
+
+struct Program {
+    ProgFd fd;
+    std::uint32_t id = 0;
+    std::string name, type, attach, sha256;
+    std::string target;  // the function or raw tracepoint that it was loaded for
+};
+
+struct Link {
+    LinkFd fd;
+    std::uint32_t id = 0;
+    grant::Attach made_as;  // what was judged when it was made
+};
+
+struct Map {
+    std::string type;
+    std::uint64_t memory = 0;
+};
+
+// Attached by BPF_PROG_ATTACH, which hands out nothing: a link all the same, so that the end of the session ends it.
+struct Attached {
+    std::uint64_t target = 0;  // inode number of the cgroup
+    std::uint32_t type = 0;
+    std::shared_ptr<Program> program;
+    std::shared_ptr<Link> link;
+};
+
+class Objects {
+  public:
+    using Handle = std::uint64_t;  // the stand-in's socket cookie: never used again while the machine is up
+
+    struct StandIn {
+        Handle handle = 0;
+        UniqueFd given;  // for the client
+        FdRef kept{-1};  // to be watched for its hang-up
+    };
+    // Keeps the object; may be called again for one more stand-in of the same.
+    Result<StandIn> hand_out(std::shared_ptr<Program> program);
+    Result<StandIn> hand_out(std::shared_ptr<Link> link);
+
+    // What `fd`, from a client, stands for; null for everything that is no stand-in of this session.
+    //
+    // Soundness: a cookie is 64 bits, given to one socket for ever. Only the end that was handed out has it; inode
+    // numbers of sockets, which are used again, are not looked at.
+    std::shared_ptr<Program> program(FdRef fd) const;
+    std::shared_ptr<Link> link(FdRef fd) const;
+
+    // The last stand-in with this handle was closed: whatever is not held otherwise goes.
+    void drop(Handle handle) { held_.erase(handle); }
+
+    void add_map(std::uint32_t id, Map map) { maps_.insert_or_assign(id, std::move(map)); }
+    const Map* map(std::uint32_t id) const;
+    void remove_map(std::uint32_t id) { maps_.erase(id); }
+    const std::map<std::uint32_t, Map>& maps() const { return maps_; }
+
+    // A program whose real fd the client has (hand_out = "program"): known again by its number.
+    void add_given(std::shared_ptr<Program> program) { given_.push_back(std::move(program)); }
+
+    void add_attached(Attached attached) { attached_.push_back(std::move(attached)); }
+    bool remove_attached(std::uint64_t target, std::uint32_t type, const Program* program);
+    // Links that stay although their stand-ins were closed (on_close = "keep").
+    void keep(std::shared_ptr<Link> link) { kept_.push_back(std::move(link)); }
+    bool keeps_any() const { return !kept_.empty() || !attached_.empty(); }
+
+    // The smallest id greater than `after`; 0: there is none.
+    std::uint32_t next_program(std::uint32_t after) const;
+    std::uint32_t next_link(std::uint32_t after) const;
+    std::uint32_t next_map(std::uint32_t after) const;
+    std::shared_ptr<Program> program_by_id(std::uint32_t id) const;
+    std::shared_ptr<Link> link_by_id(std::uint32_t id) const;
+
+  private:
+    struct Held {
+        UniqueFd kept;
+        std::shared_ptr<Program> program;  // one of the two
+        std::shared_ptr<Link> link;
+    };
+    Result<StandIn> hold(Held held);
+    const Held* find(FdRef fd) const;
+
+    std::unordered_map<Handle, Held> held_;
+    std::map<std::uint32_t, Map> maps_;  // by id
+    std::vector<std::shared_ptr<Program>> given_;
+    std::vector<Attached> attached_;
+    std::vector<std::shared_ptr<Link>> kept_;
+};
+
+}  // namespace bpfwarden::broker

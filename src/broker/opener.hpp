@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens perf events for one session. On Debian's kernels that takes CAP_SYS_ADMIN (perf_event_paranoid = 3), which no
+// worker holds: so a process apart has it, decides each request by the session's own grants, and can do nothing else.
+#pragma once
+
+#include "base/fd.hpp"
+#include "broker/rights.hpp"
+
+namespace bpfwarden::broker {
+
+// Whether any program of these grants attaches to a perf event.
+bool needs_opener(const Rights& rights);
+
+// The capabilities that the opener keeps on this kernel: perfmon where that is enough, or sys_admin as well.
+Result<kernel::CapabilityMask> opener_capabilities();
+
+// What of /sys the opener reads, opened before it gives up its root.
+struct EventFiles {
+    UniqueFd tracefs;       // its events/
+    UniqueFd event_source;  // /sys/bus/event_source/devices
+    static EventFiles open();
+};
+
+// Serves `worker` until it hangs up. The exit status.
+int run_opener(FdRef worker, const Rights& rights, EventFiles files);
+
+}  // namespace bpfwarden::broker

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon knows of one session.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/ring.hpp"
+#include "broker/event_loop.hpp"
+#include "broker/grant_texts.hpp"
+#include "broker/ledger.hpp"
+#include "broker/peer.hpp"
+
+namespace bpfwarden::broker {
+
+// One revision of a grant. Sessions keep the one that they were opened with.
+struct GrantRevision {
+    std::string name;
+    std::string revision;
+    LoadedGrant loaded;
+};
+
+struct Session {
+    std::string id;
+    std::string parent;                                       // the session it was derived from
+    std::vector<std::shared_ptr<const GrantRevision>> chain;  // first to last
+    std::shared_ptr<Peer> opener;
+    std::uint64_t opened_ns = 0;   // CLOCK_REALTIME
+    std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never
+    std::string path;              // the socket that it was opened at
+
+    UniqueFd socket;  // until the worker has it
+    EventLoop::Watch first_use, lifetime;
+
+    // Of the grant, and of each session from the first to this one.
+    std::vector<std::shared_ptr<Counters>> levels;
+    const Counters& own() const { return *levels.back(); }
+
+    // Once it has been used:
+    WorkerProcess worker;
+    UniqueFd control;
+    std::unique_ptr<audit::RingConsumer> ring;
+    EventLoop::Watch worker_end, control_input, ring_input;
+    std::map<std::uint32_t, std::uint64_t> maps;  // id -> memory, as the worker told
+    std::uint64_t operations = 0, refusals = 0;
+
+    const GrantRevision& grant() const { return *chain.front(); }
+};
+
+}  // namespace bpfwarden::broker

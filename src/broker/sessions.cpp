@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/sessions.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/text.hpp"
+#include "broker/derived.hpp"
+#include "broker/protocol.hpp"
+
+namespace bpfwarden::broker {
+
+namespace {
+
+std::uint64_t now_ns(clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Not secret, but not to be guessed by accident either: a person names sessions by it.
+std::string new_id() {
+    std::uint32_t number = 0;
+    (void)!::getrandom(&number, sizeof number, 0);
+    return fmt::format("{:08x}", number);
+}
+
+void say_hello(FdRef socket, const Session& session) {
+    wire::Writer body;
+    body.number(static_cast<std::uint8_t>(wire::Answer::done));
+    body.text(session.id);
+    body.text(session.grant().name);
+    body.text(session.grant().revision);
+    (void)wire::send(socket, wire::Type::hello, 0, body.bytes(), {}, MSG_DONTWAIT);
+}
+
+void say_no(FdRef socket, const Error& error) {
+    wire::Writer body;
+    body.number(static_cast<std::uint8_t>(wire::Answer::failed));
+    // What was decided here has no errno of the kernel's; a program gets the one that open(2) would have given it.
+    auto told = error.number() != 0 ? error
+                                    : Error::from_errno(error.code() == Code::denied ? EACCES : EIO, error.what())
+                                          .with_code(error.code())
+                                          .because(error.why())
+                                          .advise(error.hint());
+    wire::write_error(body, told);
+    (void)wire::send(socket, wire::Type::hello, 0, body.bytes(), {}, MSG_DONTWAIT);
+}
+
+}  // namespace
+
+void Sessions::describe(audit::Event& event, const Session& session) {
+    event.set("session", session.id).set("grant", session.grant().name).set("revision", session.grant().revision);
+    if (!session.parent.empty()) event.set("parent", session.parent);
+    const auto& opener = *session.opener;
+    event.set("opener.uid", opener.uid).set("opener.gid", opener.gid).set("opener.pid", opener.pid);
+    if (!opener.exe.empty()) event.set("opener.exe", opener.exe);
+    if (!opener.cgroup.empty()) event.set("opener.cgroup", opener.cgroup);
+    if (!opener.container.empty()) event.set("opener.container", opener.container);
+}
+
+void Sessions::open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant, std::shared_ptr<Counters> counters,
+                    const std::vector<std::shared_ptr<const GrantRevision>>& more, std::string path) {
+    audit::Event refused{.kind = "refused_open"};
+    refused.set("grant", grant->name).set("revision", grant->revision);
+    const auto refuse = [&](const Error& error) {
+        refused.set("verdict", "refused").set("reason", error.why().empty() ? error.what() : error.why());
+        log_.append(std::move(refused));
+        say_no(socket, error);
+    };
+    auto peer = peer_of(socket, spawner_);
+    if (!peer) return refuse(peer.error());
+    refused.set("opener.uid", peer->uid).set("opener.gid", peer->gid).set("opener.pid", peer->pid);
+    if (!peer->exe.empty()) refused.set("opener.exe", peer->exe);
+    if (!peer->cgroup.empty()) refused.set("opener.cgroup", peer->cgroup);
+    if (auto why_not = grant::refuses_opener(grant->loaded.grant, opener_of(*peer, grant->loaded.grant)))
+        return refuse(*why_not);
+
+    auto session = std::make_unique<Session>();
+    session->chain.push_back(std::move(grant));
+    session->levels.push_back(std::move(counters));
+    for (std::size_t i = 0; i < 1 + more.size(); ++i) {
+        auto own = Counters::create();
+        if (!own) return refuse(own.error());
+        session->levels.push_back(std::make_shared<Counters>(std::move(*own)));
+    }
+    session->chain.insert(session->chain.end(), more.begin(), more.end());
+    session->opener = std::make_shared<Peer>(std::move(*peer));
+    session->path = std::move(path);
+    session->socket = std::move(socket);
+    auto added = add(std::move(session));
+    if (!added) return refuse(added.error());
+    audit::Event event{.kind = "session_open"};
+    describe(event, **added);
+    log_.append(std::move(event));
+    say_hello((*added)->socket, **added);
+}
+
+Result<Session*> Sessions::add(std::unique_ptr<Session> session) {
+    do session->id = new_id();
+    while (sessions_.contains(session->id));
+    session->opened_ns = now_ns(CLOCK_REALTIME);
+    std::vector<grant::Resolved> grants;
+    for (const auto& one : session->chain)
+        if (const auto& lifetime = one->loaded.grant.lifetime_ms) {
+            const auto ends = now_ns(CLOCK_MONOTONIC) / 1'000'000 + lifetime->value;
+            session->ends_at_ms = session->ends_at_ms == 0 ? ends : std::min(session->ends_at_ms, ends);
+        }
+    const auto id = session->id;
+    if (session->ends_at_ms != 0)
+        session->lifetime =
+            BW_TRY(loop_.at(session->ends_at_ms * 1'000'000, [this, id] { revoke(id, "its lifetime is over"); }));
+    session->first_use = BW_TRY(loop_.on_readable(session->socket, [this, id] {
+        if (const auto at = sessions_.find(id); at != sessions_.end()) await_first_use(*at->second);
+    }));
+    return sessions_.emplace(id, std::move(session)).first->second.get();
+}
+
+// Something is to be read, or the last holder has gone without ever using it.
+void Sessions::await_first_use(Session& session) {
+    pollfd state{session.socket.get(), POLLIN, 0};
+    if (::poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) != 0) {
+        char byte = 0;
+        if (::recv(session.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+            return end(session.id, "session_close", "");
+    }
+    if (auto started = start_worker(session); !started)
+        end(session.id, "session_close", started.error().text("no worker"));
+}
+
+Result<> Sessions::start_worker(Session& session) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+    UniqueFd here(ends[0]), there(ends[1]);
+    session.ring = std::make_unique<audit::RingConsumer>(BW_TRY(audit::RingConsumer::create()));
+    WorkerOrder order{.session_id = session.id,
+                      .grant = session.grant().name,
+                      .revision = session.grant().revision,
+                      .ends_at_ms = session.ends_at_ms,
+                      .cgroup = session.opener->cgroup,
+                      .grants = {}};
+    for (const auto& one : session.chain) order.grants.push_back(one->loaded.texts);
+    WorkerFds fds{.session = session.socket.get(),
+                  .control = there.get(),
+                  .ring = session.ring->memory().get(),
+                  .wakeup = session.ring->wakeup().get(),
+                  .opener = session.opener->process.get(),
+                  .counters = {}};
+    for (const auto& level : session.levels) fds.counters.push_back(level->memory().get());
+    session.worker = BW_TRY(spawner_.make_worker(order, fds));
+    session.control = std::move(here);
+    const auto id = session.id;
+    const auto with = [this, id](void (Sessions::*act)(Session&)) {
+        return [this, id, act] {
+            if (const auto at = sessions_.find(id); at != sessions_.end()) (this->*act)(*at->second);
+        };
+    };
+    session.worker_end =
+        BW_TRY(loop_.on_readable(session.worker.process, [this, id] { end(id, "session_close", ""); }));
+    session.control_input = BW_TRY(loop_.on_readable(session.control, with(&Sessions::serve_control)));
+    session.ring_input = BW_TRY(loop_.on_readable(session.ring->wakeup(), [this, id] {
+        const auto at = sessions_.find(id);
+        if (at == sessions_.end()) return;
+        at->second->ring->clear_wakeup();
+        drain_later();
+    }));
+    // The first event asks for attention.
+    if (!session.ring->prepare_to_sleep()) drain_later();
+    // From here on the session is the worker's: when that ends, so does every holder's socket.
+    session.first_use = {};
+    session.socket.reset();
+    return {};
+}
+
+void Sessions::serve_control(Session& session) {
+    auto message = receiver_.receive(session.control, MSG_DONTWAIT);
+    if (!message && message.error().number() == EAGAIN) return;
+    if (!message || !*message) {
+        // The end of the process itself says the rest.
+        session.control_input = {};
+        return;
+    }
+    auto& request = **message;
+    wire::Writer answer;
+    UniqueFd given;
+    if (request.type == as_type(Internal::derive)) {
+        wire::Reader from(request.body);
+        const auto text = from.text();
+        std::string id;
+        auto derived = from.done() ? derive(session, text, id)
+                                   : Result<UniqueFd>(fail(Error::from_errno(EPROTO, "a broken request")));
+        if (derived) {
+            answer.number(static_cast<std::uint8_t>(wire::Answer::done));
+            answer.text(id);
+            given = std::move(*derived);
+        } else {
+            answer.number(static_cast<std::uint8_t>(wire::Answer::failed));
+            wire::write_error(answer, derived.error());
+        }
+    } else if (request.type == as_type(Internal::dead_maps)) {
+        wire::Reader from(request.body);
+        std::vector<std::uint32_t> ids;
+        for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n)
+            ids.push_back(from.number<std::uint32_t>());
+        // What cannot be asked about is taken to be there.
+        const auto living = from.done() ? spawner_.living_maps(ids) : Result<std::vector<std::uint32_t>>(ids);
+        const auto& there = living ? *living : ids;
+        answer.number(static_cast<std::uint32_t>(there.size()));
+        for (const auto one : there) answer.number(one);
+        std::erase_if(session.maps,
+                      [&](const auto& map) { return std::ranges::find(there, map.first) == there.end(); });
+    }
+    const int fd = given.get();
+    (void)wire::send(session.control, as_type(Internal::reply), request.id, answer.bytes(), {&fd, given ? 1U : 0U},
+                     MSG_DONTWAIT);
+}
+
+Result<UniqueFd> Sessions::derive(Session& parent, const std::string& text, std::string& id) {
+    auto loaded = BW_TRY(read_derived(text));
+    BW_TRY(must_be_within(loaded.grant, parent.chain.back()->loaded.grant));
+    constexpr std::size_t deepest = 16;
+    if (parent.chain.size() >= deepest)
+        return fail(Error(Code::denied, fmt::format("a session is derived at most {} times", deepest)));
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+    UniqueFd here(ends[0]), there(ends[1]);
+    auto session = std::make_unique<Session>();
+    session->parent = parent.id;
+    session->chain = parent.chain;
+    const auto revision = loaded.texts.revision();
+    session->chain.push_back(
+        std::make_shared<const GrantRevision>(GrantRevision{parent.grant().name, revision, std::move(loaded)}));
+    session->opener = parent.opener;
+    session->levels = parent.levels;
+    session->levels.push_back(std::make_shared<Counters>(BW_TRY(Counters::create())));
+    session->socket = std::move(here);
+    if (parent.ends_at_ms != 0) session->ends_at_ms = parent.ends_at_ms;
+    const auto* added = BW_TRY(add(std::move(session)));
+    id = added->id;
+    audit::Event event{.kind = "session_derive"};
+    describe(event, *added);
+    log_.append(std::move(event));
+    return there;
+}
+
+std::size_t Sessions::drain(Session& session) {
+    std::vector<audit::Event> events;
+    const auto count = session.ring->drain(events);
+    for (auto& event : events) {
+        if (event.kind == "operation") {
+            const bool no = event.text("verdict") == "refused";
+            ++operations_;
+            ++session.operations;
+            if (no) {
+                ++refusals_;
+                ++session.refusals;
+            }
+            if (const auto id = event.number("map.id"))
+                session.maps.emplace(*id, event.number("map.memory").value_or(0));
+        }
+        // Over whatever a worker may claim.
+        describe(event, session);
+        log_.append(std::move(event));
+    }
+    return count;
+}
+
+void Sessions::drain() {
+    for (auto& [id, session] : sessions_)
+        if (session->ring)
+            while (drain(*session) != 0) {
+            }
+    log_.flush();
+    for (auto& [id, session] : sessions_)
+        if (session->ring) session->ring->release();
+}
+
+// Waking this process for each event would cost the worker, and so its client, more than the event itself. From the
+// first one on the rings are looked at every few milliseconds, and workers wake nobody, until one look finds nothing.
+void Sessions::drain_later() {
+    if (std::exchange(draining_, true)) return;
+    constexpr std::uint64_t pause_ns = 20'000'000;
+    auto timer = loop_.at(now_ns(CLOCK_MONOTONIC) + pause_ns, [this] {
+        draining_ = false;
+        bool any = false;
+        for (auto& [id, session] : sessions_)
+            if (session->ring) any |= drain(*session) != 0;
+        drain();
+        for (auto& [id, session] : sessions_)
+            if (session->ring && !any) any |= !session->ring->prepare_to_sleep();
+        if (any) drain_later();
+    });
+    if (timer)
+        drain_timer_ = std::move(*timer);
+    else
+        drain();
+}
+
+// Takes what a session used off the others that it counted for, except what is still there.
+void Sessions::settle(Session& session) {
+    std::vector<std::uint32_t> ids;
+    for (const auto& [id, memory] : session.maps) ids.push_back(id);
+    std::set<std::uint32_t> living;
+    if (!ids.empty()) {
+        const auto there = spawner_.living_maps(ids);
+        if (there)
+            living.insert(there->begin(), there->end());
+        else
+            living.insert(ids.begin(), ids.end());
+    }
+    std::uint64_t still = 0, memory = 0;
+    std::vector<std::shared_ptr<Counters>> others(session.levels.begin(), session.levels.end() - 1);
+    for (const auto id : living) {
+        ++still;
+        memory += session.maps[id];
+        orphans_.push_back({id, session.maps[id], others});
+    }
+    for (const auto& level : others)
+        for (const auto count : all_counts) {
+            const auto kept = count == Count::maps ? still : count == Count::map_memory ? memory : 0;
+            const auto used = session.own().used(count);
+            level->give_back(count, used - std::min(used, kept));
+        }
+    if (!orphans_.empty()) recheck_orphans();
+}
+
+void Sessions::recheck_orphans() {
+    std::vector<std::uint32_t> ids;
+    for (const auto& orphan : orphans_) ids.push_back(orphan.id);
+    if (const auto living = spawner_.living_maps(ids)) {
+        const std::set<std::uint32_t> there(living->begin(), living->end());
+        std::erase_if(orphans_, [&](const Orphan& orphan) {
+            if (there.contains(orphan.id)) return false;
+            for (const auto& level : orphan.levels) {
+                level->give_back(Count::maps, 1);
+                level->give_back(Count::map_memory, orphan.memory);
+            }
+            return true;
+        });
+    }
+    constexpr std::uint64_t again_ns = 5'000'000'000;
+    orphan_timer_ = {};
+    if (orphans_.empty()) return;
+    if (auto timer = loop_.at(now_ns(CLOCK_MONOTONIC) + again_ns, [this] { recheck_orphans(); }))
+        orphan_timer_ = std::move(*timer);
+}
+
+void Sessions::end(const std::string& id, std::string_view kind, std::string_view why) {
+    const auto at = sessions_.find(id);
+    if (at == sessions_.end()) return;
+    // Those derived from it first, so that each is told of while its parent is known.
+    std::vector<std::string> children;
+    for (const auto& [other, session] : sessions_)
+        if (session->parent == id) children.push_back(other);
+    for (const auto& child : children)
+        end(child, kind, why.empty() ? "the session it was derived from has ended" : why);
+    auto session = std::move(sessions_.extract(id).mapped());
+    if (session->worker.process) {
+        // SIGKILL, and gone before anybody is told so: with it go the only real fds of its programs and links.
+        ::syscall(SYS_pidfd_send_signal, session->worker.process.get(), SIGKILL, nullptr, 0);
+        pollfd gone{session->worker.process.get(), POLLIN, 0};
+        (void)::poll(&gone, 1, 5000);
+        while (drain(*session) != 0) {
+        }
+        settle(*session);
+    }
+    audit::Event event{.kind = std::string(kind)};
+    describe(event, *session);
+    event.set("operations", session->operations).set("refusals", session->refusals);
+    if (!why.empty()) event.set("reason", why);
+    log_.append(std::move(event));
+    log_.flush();
+}
+
+bool Sessions::revoke(const std::string& id, std::string_view why) {
+    if (!sessions_.contains(id)) return false;
+    end(id, "session_revoke", why);
+    return true;
+}
+
+std::size_t Sessions::revoke_grant(std::string_view name, std::string_view why) {
+    std::vector<std::string> ids;
+    for (const auto& [id, session] : sessions_)
+        if (session->grant().name == name && session->parent.empty()) ids.push_back(id);
+    for (const auto& id : ids) revoke(id, why);
+    return ids.size();
+}
+
+}  // namespace bpfwarden::broker

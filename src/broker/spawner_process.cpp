@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/spawner_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/text.hpp"
+#include "broker/confine.hpp"
+#include "broker/opener.hpp"
+#include "broker/protocol.hpp"
+#include "broker/spawner.hpp"
+#include "broker/worker.hpp"
+#include "kernel/file.hpp"
+#include "kernel/namespace.hpp"
+#include "trust/digest.hpp"
+
+namespace bpfwarden::broker {
+
+namespace {
+
+enum OrderFd : std::size_t { session_fd, control_fd, ring_fd, wakeup_fd, opener_fd, first_counter_fd };
+
+// The number that a pidfd stands for, in this process's pid namespace; 0 when it has ended.
+pid_t pid_of(PidRef process) {
+    const auto info = kernel::read_file(fmt::format("/proc/self/fdinfo/{}", process.get()));
+    if (!info) return 0;
+    for (const auto line : split(*info, '\n'))
+        if (line.starts_with("Pid:")) return std::atoi(std::string(line.substr(4)).c_str());
+    return 0;
+}
+
+class SpawnerProcess {
+  public:
+    explicit SpawnerProcess(UniqueFd daemon) : daemon_(std::move(daemon)) {}
+
+    int run() {
+        ::prctl(PR_SET_NAME, "bpfwarden-spawn");
+        // Workers are reaped by the kernel: who they belong to watches them by pidfd.
+        ::signal(SIGCHLD, SIG_IGN);
+        // From a terminal these come to the whole group; the end of the daemon ends this process.
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);
+        raise_file_limit();
+        if (auto types = kernel::Btf::of_vmlinux())
+            machine_.kernel_types = std::make_shared<const kernel::BtfIndex>(std::move(*types));
+        if (auto root = CgroupRoot::find()) machine_.cgroups = std::move(*root);
+        machine_.processors = static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_CONF)));
+        // The library reads its configuration at the first use, which a worker could not any more.
+        (void)trust::sha256({});
+        while (true) {
+            auto message = receiver_.receive(daemon_);
+            if (!message || !*message) return 0;
+            answer_.clear();
+            answer_fd_.reset();
+            if (const auto done = serve(**message); !done) {
+                answer_.clear();
+                answer_fd_.reset();
+                answer_.number(static_cast<std::uint8_t>(wire::Answer::failed));
+                wire::write_error(answer_, done.error());
+            }
+            const int fd = answer_fd_.get();
+            if (!wire::send(daemon_, as_type(Internal::reply), (*message)->id, answer_.bytes(),
+                            {&fd, answer_fd_ ? 1U : 0U}))
+                return 1;
+        }
+    }
+
+  private:
+    // Stand-ins take two fds each, and fds under way are counted against the limit as well.
+    static void raise_file_limit() {
+        rlimit limit{};
+        if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+
+    Result<> serve(wire::Message& message) {
+        switch (static_cast<Internal>(message.type)) {
+            case Internal::identify:
+                return identify(message);
+            case Internal::make_worker:
+                return make_worker(message);
+            case Internal::living_maps:
+                return living_maps(message);
+            default:
+                return fail(Code::failed, "the spawner does not know this request");
+        }
+    }
+    void done() { answer_.number(static_cast<std::uint8_t>(wire::Answer::done)); }
+
+    Result<> identify(wire::Message& message) {
+        if (message.fds.size() != 1) return fail(Code::failed, "a broken request");
+        const PidFd process(message.fds.front().release());
+        const pid_t pid = pid_of(process);
+        const auto path = fmt::format("/proc/{}/exe", pid);
+        char target[4096];
+        const auto n = pid > 0 ? ::readlink(path.c_str(), target, sizeof target) : -1;
+        // O_PATH opens nothing of the file system that it is on: one of the user's making cannot hold this process up.
+        UniqueFd exe(n > 0 ? ::open(path.c_str(), O_PATH | O_CLOEXEC) : -1);
+        if (!exe) return fail_errno("finding the opener's executable");
+        // Still the same process: then the number was not given to another one in between.
+        if (!kernel::is_alive(process)) return fail(Code::failed, "the opener has ended");
+        done();
+        answer_.text({target, static_cast<std::size_t>(n)});
+        answer_fd_ = std::move(exe);
+        return {};
+    }
+
+    Result<> living_maps(wire::Message& message) {
+        wire::Reader from(message.body);
+        std::vector<std::uint32_t> living;
+        for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
+            const auto id = from.number<std::uint32_t>();
+            bpf_attr attr{};
+            attr.map_id = id;
+            const UniqueFd map(static_cast<int>(::syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr)));
+            if (map || errno != ENOENT) living.push_back(id);
+        }
+        if (!from.done()) return fail(Code::failed, "a broken request");
+        done();
+        answer_.number(static_cast<std::uint32_t>(living.size()));
+        for (const auto id : living) answer_.number(id);
+        return {};
+    }
+
+    // Into the opener's cgroup, if it may hold processes (a leaf): then what the worker allocates is charged there.
+    static pid_t fork_into(FdRef cgroup, UniqueFd& process, bool& charged) {
+        int pidfd = -1;
+        clone_args args{};
+        args.flags = CLONE_PIDFD;
+        args.pidfd = reinterpret_cast<__u64>(&pidfd);
+        args.exit_signal = SIGCHLD;
+        long pid = -1;
+        charged = cgroup.get() >= 0;
+        if (charged) {
+            args.flags |= CLONE_INTO_CGROUP;
+            args.cgroup = static_cast<__u64>(cgroup.get());
+            pid = ::syscall(SYS_clone3, &args, sizeof args);
+        }
+        if (pid < 0) {
+            charged = false;
+            args.flags = CLONE_PIDFD;
+            args.cgroup = 0;
+            pid = ::syscall(SYS_clone3, &args, sizeof args);
+        }
+        if (pid > 0) process = UniqueFd(pidfd);
+        return static_cast<pid_t>(pid);
+    }
+
+    UniqueFd open_cgroup(const std::string& path) const {
+        if (path.empty() || !machine_.cgroups || path.contains("..")) return {};
+        return UniqueFd(::open((machine_.cgroups->mount + path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+
+    Result<> make_worker(wire::Message& message) {
+        wire::Reader from(message.body);
+        WorkerOrder order;
+        order.session_id = from.text();
+        order.grant = from.text();
+        order.revision = from.text();
+        order.ends_at_ms = from.number<std::uint64_t>();
+        order.cgroup = from.text();
+        for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) order.grants.push_back(read_texts(from));
+        if (!from.done() || order.grants.empty() || message.fds.size() != first_counter_fd + order.grants.size() + 1)
+            return fail(Code::failed, "a broken request");
+        const auto cgroup = open_cgroup(order.cgroup);
+        // What went wrong in the child before it serves comes back over this.
+        int report[2];
+        if (::pipe2(report, O_CLOEXEC) != 0) return fail_errno("pipe2");
+        UniqueFd read_end(report[0]), write_end(report[1]);
+        UniqueFd process;
+        bool charged = false;
+        const pid_t pid = fork_into(cgroup, process, charged);
+        if (pid < 0) return fail_errno("making a worker");
+        if (pid == 0) ::_exit(be_worker(order, message.fds, std::move(write_end)));
+        write_end.reset();
+        char text[512];
+        const auto n = ::read(read_end.get(), text, sizeof text);
+        if (n != 0)
+            return fail(Error(Code::failed, "a worker could not start")
+                            .because(n > 0 ? std::string(text, static_cast<std::size_t>(n)) : "it ended at once"));
+        done();
+        answer_.number(static_cast<std::int32_t>(pid));
+        answer_.number(static_cast<std::uint8_t>(charged));
+        answer_fd_ = std::move(process);
+        return {};
+    }
+
+    int be_worker(const WorkerOrder& order, std::vector<UniqueFd>& fds, UniqueFd report) {
+        auto setup = prepare_worker(order, fds);
+        if (!setup) {
+            const auto text = setup.error().text("worker");
+            (void)!::write(report.get(), text.data(), text.size());
+            return 1;
+        }
+        report.reset();
+        return run_worker(std::move(*setup), machine_);
+    }
+
+    Result<WorkerSetup> prepare_worker(const WorkerOrder& order, std::vector<UniqueFd>& fds) {
+        BW_TRY(kernel::die_with_parent(parent_));
+        ::prctl(PR_SET_NAME, "bpfwarden-work");
+        ::signal(SIGCHLD, SIG_DFL);
+        daemon_.reset();
+        std::vector<grant::Resolved> grants;
+        for (const auto& texts : order.grants) grants.push_back(BW_TRY(resolve(texts)));
+        Rights rights(std::move(grants));
+        // Interfaces are those of whoever opened the session. A process that has ended has none any more.
+        BW_TRY_WITHIN(kernel::join_namespaces(PidRef(fds[opener_fd].get()), CLONE_NEWNET),
+                      "entering the opener's network namespace");
+        UniqueFd opener;
+        if (needs_opener(rights)) opener = BW_TRY(fork_opener(rights));
+        std::vector<Ledger::Level> levels;
+        // The grant's own counters, then those of each session; all of the first grant, then of the derived ones.
+        for (std::size_t i = first_counter_fd; i < fds.size(); ++i)
+            levels.push_back({BW_TRY(Counters::map(std::move(fds[i]))), nullptr});
+        auto audit = BW_TRY(audit::RingProducer::attach(fds[ring_fd], std::move(fds[wakeup_fd])));
+        WorkerSetup setup{.session_id = order.session_id,
+                          .grant = order.grant,
+                          .revision = order.revision,
+                          .ends_at_ms = order.ends_at_ms,
+                          .session = std::move(fds[session_fd]),
+                          .control = std::move(fds[control_fd]),
+                          .opener = std::move(opener),
+                          .rights = std::move(rights),
+                          .ledger = Ledger(std::move(levels)),
+                          .audit = std::move(audit)};
+        const auto& all = setup.rights.grants();
+        setup.ledger.limit_by(all);
+        fds.clear();
+        BW_TRY(confine_worker(setup.rights.capabilities()));
+        return setup;
+    }
+
+    // A child of the worker's, before that gave up its privileges.
+    Result<UniqueFd> fork_opener(const Rights& rights) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+        UniqueFd here(ends[0]), there(ends[1]);
+        const auto capabilities = BW_TRY(opener_capabilities());
+        const pid_t parent = ::getpid();
+        const pid_t pid = ::fork();
+        if (pid < 0) return fail_errno("fork");
+        if (pid == 0) {
+            here.reset();
+            ::prctl(PR_SET_NAME, "bpfwarden-perf");
+            auto files = EventFiles::open();
+            if (!kernel::die_with_parent(parent) || !confine_opener(capabilities, there, files)) ::_exit(1);
+            ::_exit(run_opener(there, rights, std::move(files)));
+        }
+        return here;
+    }
+
+    UniqueFd daemon_;
+    const pid_t parent_ = ::getpid();
+    Machine machine_;
+    wire::Receiver receiver_;
+    wire::Writer answer_;
+    UniqueFd answer_fd_;
+};
+
+}  // namespace
+
+int run_spawner(UniqueFd daemon) { return SpawnerProcess(std::move(daemon)).run(); }
+
+}  // namespace bpfwarden::broker

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/worker.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "audit/record.hpp"
+#include "broker/protocol.hpp"
+
+namespace bpfwarden::broker {
+
+namespace {
+
+// What an epoll event is about, beside a number: an fd, or a stand-in's handle (cookies count up from one; 60 bits of
+// them last).
+enum class Source : std::uint64_t { session, control, channel, stand_in };
+constexpr unsigned source_shift = 60;
+std::uint64_t tag(Source source, std::uint64_t number) {
+    return static_cast<std::uint64_t>(source) << source_shift | number;
+}
+
+constexpr std::size_t most_channels = 256;
+
+std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+class Worker {
+  public:
+    Worker(WorkerSetup setup, const Machine& machine)
+        : setup_(std::move(setup)), state_{.rights = setup_.rights, .ledger = setup_.ledger, .machine = machine} {
+        state_.watch = [this](const Objects::StandIn& made) {
+            // Only its hang-up, which epoll always reports.
+            (void)watch(made.kept, 0, tag(Source::stand_in, made.handle));
+        };
+        state_.forget_dead_maps = [this] { return forget_dead_maps(); };
+    }
+
+    int run() {
+        epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+        if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
+            !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
+            return 1;
+        while (!over_) {
+            std::array<epoll_event, 64> events;
+            const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+            if (n < 0 && errno != EINTR) return 1;
+            for (int i = 0; i < n; ++i) {
+                const auto& event = events[static_cast<std::size_t>(i)];
+                handle(static_cast<Source>(event.data.u64 >> source_shift),
+                       event.data.u64 & ((std::uint64_t{1} << source_shift) - 1), event.events);
+            }
+            if (!setup_.session && channels_.empty() && !state_.objects.keeps_any()) over_ = true;
+        }
+        return 0;
+    }
+
+  private:
+    bool watch(FdRef fd, std::uint32_t events, std::uint64_t data) {
+        epoll_event event{};
+        event.events = events;
+        event.data.u64 = data;
+        return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) == 0;
+    }
+
+    void handle(Source source, std::uint64_t number, std::uint32_t events) {
+        switch (source) {
+            case Source::session:
+                accept_channel();
+                break;
+            case Source::control:
+                // The daemon has ended, and nobody could revoke this any more.
+                if ((events & (EPOLLHUP | EPOLLERR)) != 0) over_ = true;
+                break;
+            case Source::channel:
+                serve(static_cast<int>(number));
+                break;
+            case Source::stand_in:
+                state_.objects.drop(number);
+                break;
+        }
+    }
+
+    // The session's own socket takes nothing but channels. What else comes is somebody's mistake, and is dropped: the
+    // others who hold the same socket must not suffer for it.
+    void accept_channel() {
+        auto message = receiver_.receive(setup_.session, MSG_DONTWAIT);
+        if (!message) {
+            if (message.error().number() != EAGAIN && message.error().number() != EPROTO) setup_.session.reset();
+            return;
+        }
+        if (!*message) {
+            setup_.session.reset();  // the last holder has closed it; the channels go on
+            return;
+        }
+        auto& open = **message;
+        if (open.type != wire::Type::open_channel || open.fds.size() != 1 || channels_.size() >= most_channels) return;
+        auto channel = std::move(open.fds.front());
+        int domain = 0, type = 0;
+        socklen_t size = sizeof domain;
+        if (::getsockopt(channel.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return;
+        if (::getsockopt(channel.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) return;
+        // The kernel then says with each message who sent it.
+        const int on = 1;
+        if (::setsockopt(channel.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return;
+        const int number = channel.get();
+        if (watch(channel, EPOLLIN, tag(Source::channel, static_cast<std::uint64_t>(number))))
+            channels_.insert_or_assign(number, std::move(channel));
+    }
+
+    void serve(int number) {
+        const auto at = channels_.find(number);
+        if (at == channels_.end()) return;
+        auto message = receiver_.receive(at->second, MSG_DONTWAIT);
+        if (!message && message.error().number() == EAGAIN) return;
+        // A channel that speaks something else is of no more use to its holder.
+        if (!message || !*message) {
+            channels_.erase(at);
+            return;
+        }
+        const auto began = now_ns();
+        answer_.clear();
+        answer_fd_.reset();
+        dispatch(**message, began);
+        const int fd = answer_fd_.get();
+        // Whoever does not read answers loses the channel, not the worker's time.
+        const auto sent = wire::send(at->second, wire::Type::answer, (*message)->id, answer_.bytes(),
+                                     {&fd, answer_fd_ ? 1U : 0U}, MSG_DONTWAIT);
+        if (!sent) channels_.erase(at);
+    }
+
+    void dispatch(wire::Message& message, std::uint64_t began) {
+        // Sent before the socket was told to name senders, or by a process that cannot be seen from here.
+        if (!message.sender || message.sender->pid <= 0)
+            return fail_with(Error::from_errno(EPERM, "who asks is not known")
+                                 .with_code(Code::denied)
+                                 .because("the request came without its sender's credentials")
+                                 .advise("set SO_PASSCRED on both ends of a channel before it is used"));
+        switch (message.type) {
+            case wire::Type::bpf:
+                return bpf(message, began);
+            case wire::Type::perf_event_open:
+                return to_opener(message, Internal::open_event, began);
+            case wire::Type::event_text:
+                return to_opener(message, Internal::read_event, began);
+            case wire::Type::derive:
+                return derive(message);
+            case wire::Type::describe:
+                return describe();
+            default:
+                fail_with(Error::from_errno(ENOSYS, "the broker does not know this request")
+                              .because("the program is newer than the broker")
+                              .with_code(Code::unsupported));
+        }
+    }
+
+    void fail_with(const Error& error) {
+        answer_.clear();
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::failed));
+        wire::write_error(answer_, error);
+    }
+
+    void bpf(wire::Message& message, std::uint64_t began) {
+        auto call = wire::BpfCall::of(message);
+        if (!call) {
+            // Told as the kernel tells what it cannot read.
+            record(message, {}, "malformed call", began, call.error().number(), call.error().what());
+            return fail_with(call.error());
+        }
+        auto outcome = perform(state_, *call, message.fds);
+        if (outcome.refusal) {
+            wire::write_refusal(answer_, *outcome.refusal);
+        } else if (outcome.result >= 0 || outcome.fd) {
+            call->write_answer(answer_, outcome.fd ? 0 : outcome.result);
+            answer_fd_ = std::move(outcome.fd);
+        } else {
+            call->write_answer(answer_, outcome.result);
+        }
+        record(message, outcome, outcome.operation, began, outcome.result < 0 ? -outcome.result : 0, {});
+    }
+
+    // Before the answer goes out: what was decided is on record even if this process is killed the moment after.
+    void record(const wire::Message& message, const Outcome& outcome, std::string_view operation, std::uint64_t began,
+                int error, std::string_view reason) {
+        audit::EventWriter event(record_, "operation");
+        if (message.sender) {
+            event.number("sender.uid", message.sender->uid);
+            event.number("sender.gid", message.sender->gid);
+            event.number("sender.pid", message.sender->pid);
+        }
+        event.text("operation", operation);
+        if (!outcome.program_name.empty()) event.text("program.name", outcome.program_name);
+        if (!outcome.program_sha256.empty()) event.text("program.sha256", outcome.program_sha256);
+        if (!outcome.target.empty()) event.text("target", outcome.target);
+        if (outcome.map_id != 0) event.number("map.id", outcome.map_id).number("map.memory", outcome.map_memory);
+        event.text("verdict", outcome.refusal || !reason.empty() ? "refused" : "allowed");
+        if (error != 0) event.number("errno", error);
+        if (outcome.refusal) {
+            event.text("key", outcome.refusal->key);
+            event.text("line", outcome.refusal->line);
+            event.text("reason", outcome.refusal->reason);
+        } else if (!reason.empty()) {
+            event.text("reason", reason);
+        } else {
+            event.text("key", outcome.verdict.key);
+            event.text("line", outcome.line.empty() ? outcome.verdict.at.text() : outcome.line);
+        }
+        event.number("latency_ns", now_ns() - began);
+        setup_.audit.write(event.bytes());
+    }
+
+    // A perf event is opened by a process of its own, which decides for itself; this one passes on the question with
+    // the kernel's word for who asks, and the answer.
+    void to_opener(wire::Message& message, Internal kind, std::uint64_t began) {
+        if (!setup_.opener)
+            return fail_with(Error::from_errno(EPERM, "the grant allows no perf events")
+                                 .because("none of its program types attaches to one")
+                                 .with_code(Code::denied));
+        wire::Writer body;
+        body.number(static_cast<std::int32_t>(message.sender->pid));
+        body.block(message.body);
+        std::vector<int> fds;
+        for (const auto& fd : message.fds) fds.push_back(fd.get());
+        auto reply = ask(setup_.opener, opener_receiver_, kind, body.bytes(), fds);
+        if (!reply) return fail_with(reply.error());
+        // {operation, target, event id, refusal or nothing} and then the answer for the client.
+        wire::Reader from(reply->body);
+        Outcome outcome;
+        outcome.operation = from.text();
+        outcome.target = from.text();
+        const auto id = from.number<std::uint64_t>();
+        const int error = from.number<std::int32_t>();
+        const bool refused = from.number<std::uint8_t>() != 0;
+        const auto verdict = from.block();
+        const auto answer = from.block();
+        if (!from.done() || reply->fds.size() > 1)
+            return fail_with(Error::from_errno(EPROTO, "the opener's answer is broken"));
+        wire::Reader refusal_from(verdict);
+        if (refused) {
+            if (auto refusal = wire::read_refusal(refusal_from)) outcome.refusal = std::move(*refusal);
+        } else {
+            outcome.verdict.key = refusal_from.text();
+            outcome.line = refusal_from.text();
+        }
+        if (id != 0) state_.perf_events.insert(id);
+        answer_.raw(answer);
+        if (!reply->fds.empty()) answer_fd_ = std::move(reply->fds.front());
+        record(message, outcome, outcome.operation, began, error, {});
+    }
+
+    void derive(wire::Message& message) {
+        auto reply = ask(setup_.control, control_receiver_, Internal::derive, message.body);
+        if (!reply) return fail_with(reply.error());
+        answer_.raw(reply->body);
+        if (!reply->fds.empty()) answer_fd_ = std::move(reply->fds.front());
+    }
+
+    void describe() {
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+        answer_.text(setup_.session_id);
+        answer_.text(setup_.grant);
+        answer_.text(setup_.revision);
+        const auto now = now_ns() / 1'000'000;
+        answer_.number(setup_.ends_at_ms == 0 ? 0 : setup_.ends_at_ms - std::min(setup_.ends_at_ms, now));
+        answer_.number(static_cast<std::uint32_t>(counts));
+        for (const auto count : all_counts) {
+            std::uint64_t most = 0;
+            for (const auto& grant : setup_.rights.grants())
+                if (const auto& limit = grant.of(limit_of(count)); limit && (most == 0 || limit->value < most))
+                    most = limit->value;
+            answer_.text(grant::key_of(limit_of(count)));
+            answer_.number(setup_.ledger.own().used(count));
+            answer_.number(most);
+        }
+    }
+
+    std::size_t forget_dead_maps() {
+        wire::Writer body;
+        body.number(static_cast<std::uint32_t>(state_.objects.maps().size()));
+        for (const auto& [id, map] : state_.objects.maps()) body.number(id);
+        const auto reply = ask(setup_.control, control_receiver_, Internal::dead_maps, body.bytes());
+        if (!reply) return 0;
+        wire::Reader from(reply->body);
+        std::set<std::uint32_t> living;
+        for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n)
+            living.insert(from.number<std::uint32_t>());
+        if (!from.done()) return 0;
+        std::vector<std::pair<std::uint32_t, std::uint64_t>> dead;
+        for (const auto& [id, map] : state_.objects.maps())
+            if (!living.contains(id)) dead.emplace_back(id, map.memory);
+        for (const auto& [id, memory] : dead) {
+            state_.objects.remove_map(id);
+            setup_.ledger.give_back(Count::maps, 1);
+            setup_.ledger.give_back(Count::map_memory, memory);
+        }
+        return dead.size();
+    }
+
+    WorkerSetup setup_;  // before state_, which refers to it, and after which it must go
+    SessionState state_;
+    UniqueFd epoll_;
+    std::unordered_map<int, UniqueFd> channels_;
+    wire::Receiver receiver_, control_receiver_, opener_receiver_;
+    wire::Writer answer_;
+    UniqueFd answer_fd_;
+    std::array<std::byte, audit::max_record> record_{};
+    bool over_ = false;
+};
+
+}  // namespace
+
+int run_worker(WorkerSetup setup, const Machine& machine) { return Worker(std::move(setup), machine).run(); }
+
+}  // namespace bpfwarden::broker
