@@ -4,7 +4,8 @@
 
 _bpfwarden_verbs() { # of the object $1
     case $1 in
-    '') echo 'run grant host' ;;
+    '') echo 'run grant host audit' ;;
+    audit) echo 'tail query stats' ;;
     grant) echo 'check show explain diff list init' ;;
     host) echo 'check' ;;
     esac
@@ -20,6 +21,9 @@ _bpfwarden_options() { # of the command "$1"
     'grant list') echo '--root --json --help' ;;
     'grant init') echo '--template --name --user --output --dry-run --json --help' ;;
     'host check') echo '--require --json --help' ;;
+    'audit tail') echo '--follow --lines --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
+    'audit query') echo '--lines --strict --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
+    'audit stats') echo '--session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
     *) echo '--json --help --help-all --version' ;;
     esac
 }
@@ -44,6 +48,35 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --user') echo 'user' ;;
     'grant init --output') echo 'file' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    'audit tail --lines') echo 'nothing' ;;
+    'audit tail --session') echo 'nothing' ;;
+    'audit tail --grant') echo 'nothing' ;;
+    'audit tail --verdict') echo 'word allowed refused' ;;
+    'audit tail --event') echo 'nothing' ;;
+    'audit tail --uid') echo 'nothing' ;;
+    'audit tail --operation') echo 'nothing' ;;
+    'audit tail --since') echo 'nothing' ;;
+    'audit tail --until') echo 'nothing' ;;
+    'audit tail --file') echo 'grant' ;;
+    'audit query --lines') echo 'nothing' ;;
+    'audit query --session') echo 'nothing' ;;
+    'audit query --grant') echo 'nothing' ;;
+    'audit query --verdict') echo 'word allowed refused' ;;
+    'audit query --event') echo 'nothing' ;;
+    'audit query --uid') echo 'nothing' ;;
+    'audit query --operation') echo 'nothing' ;;
+    'audit query --since') echo 'nothing' ;;
+    'audit query --until') echo 'nothing' ;;
+    'audit query --file') echo 'grant' ;;
+    'audit stats --session') echo 'nothing' ;;
+    'audit stats --grant') echo 'nothing' ;;
+    'audit stats --verdict') echo 'word allowed refused' ;;
+    'audit stats --event') echo 'nothing' ;;
+    'audit stats --uid') echo 'nothing' ;;
+    'audit stats --operation') echo 'nothing' ;;
+    'audit stats --since') echo 'nothing' ;;
+    'audit stats --until') echo 'nothing' ;;
+    'audit stats --file') echo 'grant' ;;
     esac
 }
 

@@ -65,7 +65,7 @@ def completing(script: Path) -> list[str]:
     """Words so far, the last one to be completed; what must be offered, and what must not."""
     all_of_run = {"--grant", "--user", "--net", "--dry-run", "--json", "--help"}
     cases: list[tuple[list[str], set[str], set[str]]] = [
-        ([""], {"run", "grant", "host"}, {"internal", "check", "--json"}),
+        ([""], {"run", "grant", "host", "audit"}, {"internal", "check", "--json"}),
         (["--"], {"--json", "--help", "--version"}, {"--grant"}),
         (["gr"], {"grant"}, {"run", "host"}),
         (["grant", ""], {"check", "show", "explain", "diff", "list", "init"}, {"man", "--root"}),
@@ -82,6 +82,10 @@ def completing(script: Path) -> list[str]:
         (["grant", "explain", "map"], set(), {"map_create"}),
         (["host", "check", "tok"], {"token"}, {"btf"}),
         (["host", "check", "--require", "btf,tok"], {"btf,token"}, {"token"}),
+        (["audit", ""], {"tail", "query", "stats"}, {"check"}),
+        (["audit", "tail", "--"], {"--follow", "--lines", "--grant", "--file"}, {"--strict"}),
+        (["audit", "query", "--verdict", ""], {"allowed", "refused"}, {"denied"}),
+        (["audit", "query", "--file", "README.m"], {"README.md"}, set()),
         (["run", "--"], all_of_run, {"--root", "--version"}),
         (["run", "--grant", "README.m"], {"README.md"}, set()),
         (["run", "--grant", "=", "README.m"], {"README.md"}, set()),
