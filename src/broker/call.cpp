@@ -86,20 +86,6 @@ std::shared_ptr<Link> CallState::link(std::uint32_t index) const {
     return index == wire::no_fd ? nullptr : session.objects.link(fds_[index]);
 }
 
-static int info_of(int fd, void* info, std::uint32_t size) {
-    bpf_attr attr{};
-    attr.info.bpf_fd = static_cast<std::uint32_t>(fd);
-    attr.info.info_len = size;
-    attr.info.info = reinterpret_cast<std::uint64_t>(info);
-    return ::syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr.info) < 0 ? -errno : 0;
-}
-
-std::uint32_t object_id(int fd) {
-    // `type` and `id` are the first two members of the info of maps, programs and links alike, since there is any.
-    std::uint32_t type_and_id[2] = {};
-    return info_of(fd, type_and_id, sizeof type_and_id) == 0 ? type_and_id[1] : 0;
-}
-
 bool CallState::own_map(int fd, std::string& type) {
     // Maps and programs are numbered separately, and the info of both begins alike.
     if (!kernel_calls_it(fd, "anon_inode:bpf-map")) return failed(EBADF);
@@ -120,16 +106,14 @@ bool CallState::hand_out(std::shared_ptr<Program> program) {
     }
     auto stand_in = session.objects.hand_out(std::move(program));
     if (!stand_in) return failed(stand_in.error().number());
-    out.fd = std::move(stand_in->given);
-    if (session.watch) session.watch(*stand_in);
+    out.fd = std::move(*stand_in);
     return true;
 }
 
 bool CallState::hand_out(std::shared_ptr<Link> link) {
     auto stand_in = session.objects.hand_out(std::move(link));
     if (!stand_in) return failed(stand_in.error().number());
-    out.fd = std::move(stand_in->given);
-    if (session.watch) session.watch(*stand_in);
+    out.fd = std::move(*stand_in);
     return true;
 }
 

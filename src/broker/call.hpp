@@ -34,8 +34,6 @@ struct SessionState {
     const Machine& machine;
     Objects objects = {};
     std::set<std::uint64_t> perf_events = {};  // that this session opened
-    // Called with each stand-in that was handed out.
-    std::function<void(const Objects::StandIn&)> watch = {};
     // Asked when a limit on maps is reached: forgets those that nobody holds any more; how many went.
     std::function<std::size_t()> forget_dead_maps = {};
 };

@@ -137,7 +137,7 @@ bool sets_order(const bpf_attr& attr, grant::AttachTo to) {
 // Keeps the new link and gives its stand-in to the client, or nothing for BPF_PROG_ATTACH.
 std::shared_ptr<Link> keep_link(CallState& state, int fd, grant::Attach attach) {
     auto& ledger = state.session.ledger;
-    std::shared_ptr<Link> link(new Link{LinkFd(fd), object_id(fd), std::move(attach)}, [&ledger](Link* gone) {
+    std::shared_ptr<Link> link(new Link{LinkFd(fd), {}, std::move(attach)}, [&ledger](Link* gone) {
         delete gone;
         ledger.give_back(Count::links, 1);
     });

@@ -182,13 +182,17 @@ class Load {
         const int fd = state_.run();
         if (fd < 0) return state_.failed(-fd);
         auto& ledger = state_.session.ledger;
-        const std::shared_ptr<Program> program(
-            new Program{ProgFd(fd), object_id(fd), state_.out.program_name, operation_.type, operation_.attach,
-                        operation_.sha256, state_.out.target},
-            [&ledger](Program* gone) {
-                delete gone;
-                ledger.give_back(Count::programs, 1);
-            });
+        const std::shared_ptr<Program> program(new Program{ProgFd(fd),
+                                                           {},
+                                                           state_.out.program_name,
+                                                           operation_.type,
+                                                           operation_.attach,
+                                                           operation_.sha256,
+                                                           state_.out.target},
+                                               [&ledger](Program* gone) {
+                                                   delete gone;
+                                                   ledger.give_back(Count::programs, 1);
+                                               });
         // From here on the program gives itself back.
         state_.hand_out(program);
         return true;

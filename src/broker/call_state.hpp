@@ -82,7 +82,4 @@ void next_id(CallState& state);
 void fd_by_id(CallState& state);
 void object_info(CallState& state);
 
-// The kernel's number of a map, program or link behind one of our own fds; 0 if it cannot be told.
-std::uint32_t object_id(int fd);
-
 }  // namespace bpfwarden::broker

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,16 +21,30 @@
 
 namespace bpfwarden::broker {
 
+// The kernel's number of a map, program or link behind one of our own fds; 0 if it cannot be told.
+std::uint32_t object_id(int fd);
+
+// An object's number, asked for when somebody wants it: a call less before the client gets its answer.
+class ObjectId {
+  public:
+    std::uint32_t of(FdRef fd) const { return id_ != 0 ? id_ : id_ = object_id(fd.get()); }
+
+  private:
+    mutable std::uint32_t id_ = 0;
+};
+
 struct Program {
     ProgFd fd;
-    std::uint32_t id = 0;
+    ObjectId number;
+    std::uint32_t id() const { return number.of(fd); }
     std::string name, type, attach, sha256;
     std::string target;  // the function or raw tracepoint that it was loaded for
 };
 
 struct Link {
     LinkFd fd;
-    std::uint32_t id = 0;
+    ObjectId number;
+    std::uint32_t id() const { return number.of(fd); }
     grant::Attach made_as;  // what was judged when it was made
 };
 
@@ -53,11 +68,15 @@ class Objects {
     struct StandIn {
         Handle handle = 0;
         UniqueFd given;  // for the client
-        FdRef kept{-1};  // to be watched for its hang-up
+        UniqueFd kept;   // to be watched for its hang-up
     };
     // Keeps the object; may be called again for one more stand-in of the same.
-    Result<StandIn> hand_out(std::shared_ptr<Program> program);
-    Result<StandIn> hand_out(std::shared_ptr<Link> link);
+    Result<UniqueFd> hand_out(std::shared_ptr<Program> program);
+    Result<UniqueFd> hand_out(std::shared_ptr<Link> link);
+    // Makes a few stand-ins in advance: a socket pair costs as much as the rest of a call, and the time after an answer
+    // is nobody's. `watch` is called with each new one.
+    void prepare();
+    std::function<void(const StandIn&)> watch;
 
     // What `fd`, from a client, stands for; null for everything that is no stand-in of this session.
     //
@@ -96,9 +115,11 @@ class Objects {
         std::shared_ptr<Program> program;  // one of the two
         std::shared_ptr<Link> link;
     };
-    Result<StandIn> hold(Held held);
+    Result<StandIn> make() const;
+    Result<UniqueFd> hold(Held held);
     const Held* find(FdRef fd) const;
 
+    std::vector<StandIn> spare_;
     std::unordered_map<Handle, Held> held_;
     std::map<std::uint32_t, Map> maps_;  // by id
     std::vector<std::shared_ptr<Program>> given_;

@@ -36,7 +36,7 @@ class Worker {
   public:
     Worker(WorkerSetup setup, const Machine& machine)
         : setup_(std::move(setup)), state_{.rights = setup_.rights, .ledger = setup_.ledger, .machine = machine} {
-        state_.watch = [this](const Objects::StandIn& made) {
+        state_.objects.watch = [this](const Objects::StandIn& made) {
             // Only its hang-up, which epoll always reports.
             (void)watch(made.kept, 0, tag(Source::stand_in, made.handle));
         };
@@ -48,6 +48,7 @@ class Worker {
         if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
             !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
             return 1;
+        state_.objects.prepare();
         while (!over_) {
             std::array<epoll_event, 64> events;
             const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
@@ -134,6 +135,7 @@ class Worker {
         const auto sent = wire::send(at->second, wire::Type::answer, (*message)->id, answer_.bytes(),
                                      {&fd, answer_fd_ ? 1U : 0U}, MSG_DONTWAIT);
         if (!sent) channels_.erase(at);
+        state_.objects.prepare();
     }
 
     void dispatch(wire::Message& message, std::uint64_t began) {
@@ -200,7 +202,10 @@ class Worker {
         if (!outcome.program_sha256.empty()) event.text("program.sha256", outcome.program_sha256);
         if (!outcome.target.empty()) event.text("target", outcome.target);
         if (outcome.map_id != 0) event.number("map.id", outcome.map_id).number("map.memory", outcome.map_memory);
-        event.text("verdict", outcome.refusal || !reason.empty() ? "refused" : "allowed");
+        // What failed before there was anything to judge (an fd that is none) was neither allowed nor refused.
+        event.text("verdict", outcome.refusal || !reason.empty()          ? "refused"
+                              : error != 0 && outcome.verdict.key.empty() ? "failed"
+                                                                          : "allowed");
         if (error != 0) event.number("errno", error);
         if (outcome.refusal) {
             event.text("key", outcome.refusal->key);
