@@ -39,6 +39,12 @@ demo: deps-demo ## run an unmodified BPF program without root, under a grant
 	@# Without tokens here it runs in a guest, which needs more packages.
 	@build/bin/bpfwarden host check --require token >/dev/null 2>&1 || tools/deps guest
 	@examples/demo/demo
+	@echo 'next: `make demo-session`, a grant held open as a file descriptor, and taken back'
+
+.PHONY: demo-session
+demo-session: deps-demo ## a session: used after every privilege is dropped, passed on, revoked while its program runs
+	@tools/build src/all examples/all
+	@examples/demo/demo-session
 
 .PHONY: test test-unit test-root test-vm soak
 test: deps ## every test: checks, unit, root, guests of three kernels, install

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bpfwardend: puts the pieces together and runs until it is told to stop.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -74,6 +75,8 @@ UniqueFd inherited_control() {
         if (names != nullptr) ::free(names[i]);
     }
     ::free(names);
+    // Somebody who gives up before being accepted must not stop the loop.
+    if (control) ::fcntl(control.get(), F_SETFL, O_NONBLOCK);
     return control;
 }
 
