@@ -41,6 +41,7 @@ TEST(Calls, MapTypes) {
 }
 
 TEST(Calls, RefusalsNameTheLine) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"maps", allow("map_types = ['array']\ncapabilities = ['bpf']\n")}});
     EXPECT_EQ(
         in_session("maps",
@@ -232,6 +233,7 @@ TEST(Calls, CommandsThatNobodyGets) {
 }
 
 TEST(Limits, HoldPerSessionAndPerGrant) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"few", allow("program_types = ['socket_filter']\nmap_types = ['array']\ncapabilities = ['bpf']\n" +
                                  everything_but_types + "[limits]\nprograms = 2\nmaps = 3\nmap_memory = '64KiB'\n")}});
     EXPECT_EQ(in_session("few",
@@ -302,6 +304,7 @@ TEST(Limits, MapsThatOutliveTheirSession) {
 }
 
 TEST(Limits, LoadsPerMinute) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon(
         {{"slow",
           allow("program_types = ['socket_filter']\ncapabilities = ['bpf']\n[limits]\nloads_per_minute = 3\n")}});
@@ -317,6 +320,7 @@ TEST(Limits, LoadsPerMinute) {
 
 // Ten sessions at once, and never more than the grant has.
 TEST(Limits, HoldUnderConcurrency) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon(
         {{"few", allow("program_types = ['socket_filter']\ncapabilities = ['bpf']\n[limits]\nprograms = 20\n")}});
     std::vector<std::unique_ptr<Actor>> actors;

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "../guests.hpp"
+
 namespace bpfwarden::test {
 
 using Words = std::vector<std::string>;

@@ -30,6 +30,7 @@ std::string tries(bpfw_session* session) {
 }  // namespace
 
 TEST(Derive, IsASubsetInEveryDimension) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     EXPECT_EQ(as_user(test_user(),
                       [] {
@@ -41,6 +42,7 @@ TEST(Derive, IsASubsetInEveryDimension) {
 }
 
 TEST(Derive, AskingForMoreIsRefusedWithWhatIsMore) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"arrays", allow("map_types = ['array']\ncapabilities = ['bpf']\n[limits]\nmaps = 3\n")}});
     EXPECT_EQ(as_user(test_user(),
                       [] {
@@ -124,6 +126,7 @@ TEST(Derive, ThreeLevelsOfUserNamespaces) {
 }
 
 TEST(Derive, RevokingASessionRevokesAllDerivedFromIt) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
@@ -153,6 +156,7 @@ TEST(Derive, RevokingASessionRevokesAllDerivedFromIt) {
 }
 
 TEST(Derive, WhatASmallerSessionUsesCountsForTheWhole) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     EXPECT_EQ(as_user(test_user(),
                       [] {

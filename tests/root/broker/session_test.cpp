@@ -141,6 +141,7 @@ TEST(Session, ItsProgramsGoWhenTheirStandInsAreClosed) {
 }
 
 TEST(Session, EndsWithItsLifetime) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"short", filters + "[session]\nlifetime = '700ms'\n"}});
     EXPECT_EQ(as_user(test_user(),
                       [] {
@@ -155,6 +156,7 @@ TEST(Session, EndsWithItsLifetime) {
 
 // A worker that dies takes its session with it, and nothing else.
 TEST(Session, AWorkersDeathEndsItsSessionOnly) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
@@ -173,6 +175,7 @@ TEST(Session, AWorkersDeathEndsItsSessionOnly) {
 
 // One that hangs keeps its own holder waiting, and revoking it still works.
 TEST(Session, AHangingWorkerHoldsUpNobodyElse) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
@@ -192,6 +195,7 @@ TEST(Session, AHangingWorkerHoldsUpNobodyElse) {
 
 // Whatever is sent over the shared session socket, or a channel, others who hold the session go on.
 TEST(Session, GarbageHarmsOnlyItsChannel) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
     EXPECT_EQ(as_user(test_user(),
                       [] {
@@ -210,6 +214,7 @@ TEST(Session, GarbageHarmsOnlyItsChannel) {
 }
 
 TEST(Session, ReloadIsAllOrNothing) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}, {"second", filters}});
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
@@ -245,6 +250,7 @@ TEST(Session, ReloadIsAllOrNothing) {
 }
 
 TEST(Session, RevokingAGrantEndsItsSessions) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}, {"second", filters}});
     const auto body = [](const char* grant) {
         return [grant](Actor& actor) {
@@ -270,6 +276,7 @@ TEST(Session, RevokingAGrantEndsItsSessions) {
 }
 
 TEST(Session, WithoutADaemonThatIsSaid) {
+    BW_SAME_ON_EVERY_KERNEL();
     const auto ran = [] {
         Daemon daemon;
         return daemon.directory();

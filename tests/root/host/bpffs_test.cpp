@@ -104,6 +104,25 @@ TEST(WorldWritableBpffs, IsWhereAnybodyCanMakeEntries) {
     });
 }
 
+// By trying, so that the way there counts too: an open bpffs below a closed directory is out of reach.
+TEST(PinnableBpffs, IsOneThatAPlainUserReachesAndMayWriteTo) {
+    in_child([] {
+        const Mounts mounts;
+        mounts.bpffs("closed", "mode=0700");
+        const auto before = fact("pinnable_bpffs");
+        const auto open = mounts.bpffs("open", "");
+        const auto reachable = fact("pinnable_bpffs");
+        const auto parent = open.substr(0, open.rfind('/'));
+        ASSERT_EQ(::chmod(parent.c_str(), 0700), 0);
+        const auto hidden = fact("pinnable_bpffs");
+        EXPECT_EQ(before.detail.find("/closed"), std::string::npos) << before.detail;
+        EXPECT_EQ(reachable.state, Presence::present);
+        EXPECT_TRUE(reachable.concern);
+        EXPECT_NE(reachable.detail.find(open), std::string::npos) << reachable.detail;
+        EXPECT_EQ(hidden.detail.find(open), std::string::npos) << hidden.detail;
+    });
+}
+
 TEST(WorldWritableBpffs, UnderAnotherMountIsSaidToBeHidden) {
     in_child([] {
         const Mounts mounts;

@@ -128,8 +128,6 @@ std::string Environment::cgroup;
 
 const std::string& Stage::cgroup() { return Environment::cgroup; }
 
-bool emulated() { return std::getenv("BPFWARDEN_KERNEL") != nullptr; }
-
 uid_t test_user() {
     static const uid_t user = 700'000'000 + static_cast<uid_t>(::getpid());
     return user;

@@ -15,6 +15,8 @@
 
 #include "spawn.hpp"
 
+#include "../guests.hpp"
+
 namespace bpfwarden::test {
 
 // Made before the first test and unmade after the last.
@@ -26,14 +28,6 @@ struct Stage {
     static constexpr const char* folder = "/run/stage";         // on a tmpfs that lets file capabilities be
     static const std::string& cgroup();                         // its directory; empty without cgroup2
 };
-
-// In a guest of the lab, where a run takes twenty times as long: then tests sample what they try in full elsewhere.
-bool emulated();
-
-// For what never asks the kernel anything that differs: the host has run it, and in a guest it takes long.
-#define BW_SAME_ON_EVERY_KERNEL()                               \
-    if (emulated() && std::getenv("BPFWARDEN_SOAK") == nullptr) \
-    GTEST_SKIP() << "the same on every kernel, and run on the host (make soak runs it in guests too)"
 
 // All of a list, or every n-th of it in such a guest: for what is the same code on every kernel.
 template <class List>

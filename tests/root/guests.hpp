@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Guests are emulated, and slow: what they need not repeat.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace bpfwarden::test {
+
+// Whether this runs in a guest of tools/lab.
+inline bool emulated() { return std::getenv("BPFWARDEN_KERNEL") != nullptr; }
+
+}  // namespace bpfwarden::test
+
+// For what never asks the kernel anything that differs: the host has run it, and in a guest it takes long.
+#define BW_SAME_ON_EVERY_KERNEL()                                                  \
+    if (::bpfwarden::test::emulated() && std::getenv("BPFWARDEN_SOAK") == nullptr) \
+    GTEST_SKIP() << "the same on every kernel, and run on the host (make soak runs it in guests too)"
