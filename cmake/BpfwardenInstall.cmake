@@ -1,6 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `make install` puts where.
-install(TARGETS bpfwarden RUNTIME DESTINATION "${CMAKE_INSTALL_SBINDIR}")
+install(TARGETS bpfwarden bpfwardend RUNTIME DESTINATION "${CMAKE_INSTALL_SBINDIR}")
+# Below the prefix, where systemd looks for /usr and /usr/local alike: `pkg-config --variable=systemdsystemunitdir systemd` names
+# the same folder for /usr, and one outside of every other prefix.
+set(BPFWARDEN_SYSTEMD_UNIT_DIR "lib/systemd/system" CACHE STRING "Where systemd's units go, below the prefix")
+install(CODE "set(BPFWARDEN_SBINDIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
+  configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/bpfwardend.service.in\" \"${CMAKE_BINARY_DIR}/bpfwardend.service\" @ONLY)")
+install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
+install(FILES packaging/sysusers.d/bpfwarden.conf DESTINATION lib/sysusers.d)
+install(FILES packaging/tmpfiles.d/bpfwarden.conf DESTINATION lib/tmpfiles.d)
+# The library for programs. The preload library has no version: nothing is linked with it.
+install(TARGETS bpfwarden_shared_client LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(TARGET bpfwarden_preload)
+  install(TARGETS bpfwarden_preload LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endif()
+install(FILES include/bpfwarden/bpfwarden.h include/bpfwarden/bpfwarden.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/bpfwarden")
+# Its prefix is that of `cmake --install --prefix`, which is not known before.
+install(CODE "set(BPFWARDEN_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+  set(BPFWARDEN_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
+  set(BPFWARDEN_VERSION \"${PROJECT_VERSION}\")
+  configure_file(\"${PROJECT_SOURCE_DIR}/src/client/bpfwarden.pc.in\" \"${CMAKE_BINARY_DIR}/bpfwarden.pc\" @ONLY)")
+install(FILES "${CMAKE_BINARY_DIR}/bpfwarden.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 file(GLOB man_pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.[1-8]")
 foreach(page IN LISTS man_pages)
   string(REGEX REPLACE ".*\\.([1-8])$" "\\1" section "${page}")

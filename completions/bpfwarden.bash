@@ -4,10 +4,11 @@
 
 _bpfwarden_verbs() { # of the object $1
     case $1 in
-    '') echo 'run grant host audit' ;;
+    '') echo 'run grant session host audit' ;;
     audit) echo 'tail query stats' ;;
-    grant) echo 'check show explain diff list init' ;;
+    grant) echo 'check show explain diff list init reload revoke' ;;
     host) echo 'check' ;;
+    session) echo 'list show revoke attach' ;;
     esac
 }
 
@@ -20,6 +21,12 @@ _bpfwarden_options() { # of the command "$1"
     'grant diff') echo '--root --json --help' ;;
     'grant list') echo '--root --json --help' ;;
     'grant init') echo '--template --name --user --output --dry-run --json --help' ;;
+    'grant reload') echo '--json --help' ;;
+    'grant revoke') echo '--dry-run --json --help' ;;
+    'session list') echo '--json --help' ;;
+    'session show') echo '--json --help' ;;
+    'session revoke') echo '--dry-run --json --help' ;;
+    'session attach') echo '--grant --no-preload --json --help' ;;
     'host check') echo '--require --json --help' ;;
     'audit tail') echo '--follow --lines --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
     'audit query') echo '--lines --strict --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
@@ -47,7 +54,8 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --name') echo 'nothing' ;;
     'grant init --user') echo 'user' ;;
     'grant init --output') echo 'file' ;;
-    'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    'session attach --grant') echo 'nothing' ;;
+    'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
     'audit tail --session') echo 'nothing' ;;
     'audit tail --grant') echo 'nothing' ;;
@@ -57,7 +65,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'audit tail --operation') echo 'nothing' ;;
     'audit tail --since') echo 'nothing' ;;
     'audit tail --until') echo 'nothing' ;;
-    'audit tail --file') echo 'grant' ;;
+    'audit tail --file') echo 'file' ;;
     'audit query --lines') echo 'nothing' ;;
     'audit query --session') echo 'nothing' ;;
     'audit query --grant') echo 'nothing' ;;
@@ -67,7 +75,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'audit query --operation') echo 'nothing' ;;
     'audit query --since') echo 'nothing' ;;
     'audit query --until') echo 'nothing' ;;
-    'audit query --file') echo 'grant' ;;
+    'audit query --file') echo 'file' ;;
     'audit stats --session') echo 'nothing' ;;
     'audit stats --grant') echo 'nothing' ;;
     'audit stats --verdict') echo 'word allowed refused' ;;
@@ -76,7 +84,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'audit stats --operation') echo 'nothing' ;;
     'audit stats --since') echo 'nothing' ;;
     'audit stats --until') echo 'nothing' ;;
-    'audit stats --file') echo 'grant' ;;
+    'audit stats --file') echo 'file' ;;
     esac
 }
 
@@ -89,7 +97,10 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'grant explain '1) echo 'word map_create prog_load btf_load attach perf_event_open command helper kfunc' ;;
     'grant diff '0) echo 'grant' ;;
     'grant diff '1) echo 'grant' ;;
-    'host check '*) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    'session show '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    'session revoke '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
+    'session attach '*) echo 'command' ;;
+    'host check '*) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     esac
 }
 

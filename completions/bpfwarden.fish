@@ -40,6 +40,25 @@ function __bpfwarden_command
     complete -C (string join -- ' ' $rest (commandline -ct))
 end
 
+# The command that `attach` is to start, and its arguments.
+function __bpfwarden_command
+    set -l words (commandline -opc)
+    set -l rest
+    set -l skip no
+    for word in $words[(math (contains -i attach $words) + 1)..]
+        if set -q rest[1]
+            set -a rest (string escape -- $word)
+        else if test $skip = yes
+            set skip no
+        else if contains -- $word --grant
+            set skip yes
+        else if not string match -q -- '-*' $word
+            set -a rest (string escape -- $word)
+        end
+    end
+    complete -C (string join -- ' ' $rest (commandline -ct))
+end
+
 complete -c bpfwarden -f
 complete -c bpfwarden -l json -d 'print one JSON document on standard output'
 complete -c bpfwarden -l help -d 'print help (also -h), after a command that command\'s, and exit'
@@ -57,8 +76,15 @@ complete -c bpfwarden -n '__bpfwarden_is grant' -a explain -d 'say whether a gra
 complete -c bpfwarden -n '__bpfwarden_is grant' -a diff -d 'say what a new version of a grant widens and narrows'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a list -d 'list the installed grants'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a init -d 'write a first grant to start from'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a reload -d 'make the daemon read the installed grants again'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a revoke -d 'end all sessions of a grant, and open no more'
 complete -c bpfwarden -n '__bpfwarden_is' -a host -d 'what this machine offers'
 complete -c bpfwarden -n '__bpfwarden_is host' -a check -d 'say what this machine offers, and how that was found out'
+complete -c bpfwarden -n '__bpfwarden_is' -a session -d 'grants that are held open'
+complete -c bpfwarden -n '__bpfwarden_is session' -a list -d 'the sessions that are open'
+complete -c bpfwarden -n '__bpfwarden_is session' -a show -d 'all that is known of one session'
+complete -c bpfwarden -n '__bpfwarden_is session' -a revoke -d 'end a session, and all that were derived from it'
+complete -c bpfwarden -n '__bpfwarden_is session' -a attach -d 'run a command with a session of a grant'
 complete -c bpfwarden -n '__bpfwarden_at run' -l grant -r -F -a '(__bpfwarden_grants)' -d 'the grant: a file, or the name of an installed one'
 complete -c bpfwarden -n '__bpfwarden_at run' -l user -r -x -a '(__fish_complete_users)' -d 'who the command runs as (name or number)'
 complete -c bpfwarden -n '__bpfwarden_at run' -l via -r -x -a 'token' -d 'the way in: a kernel token, the only one so far'
@@ -85,8 +111,16 @@ complete -c bpfwarden -n '__bpfwarden_at grant init' -l name -r -x -d 'the name 
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l user -r -x -a '(__fish_complete_users)' -d 'who may open it (default: root only)'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l output -r -F -d 'write to FILE, which must not exist'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l dry-run -d 'with --output: say what would be written'
-complete -c bpfwarden -n '__bpfwarden_at host check' -l require -r -x -a '(__fish_complete_list , \'string split " " "bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config"\')' -d 'look at these too; exit 3 unless all are present'
-complete -c bpfwarden -n '__bpfwarden_at host check' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
+complete -c bpfwarden -n '__bpfwarden_at grant revoke' -l dry-run -d 'say how many sessions would end'
+complete -c bpfwarden -n '__bpfwarden_at grant revoke' -x
+complete -c bpfwarden -n '__bpfwarden_at session show' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
+complete -c bpfwarden -n '__bpfwarden_at session revoke' -l dry-run -d 'say which sessions would end'
+complete -c bpfwarden -n '__bpfwarden_at session revoke' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
+complete -c bpfwarden -n '__bpfwarden_at session attach' -l grant -r -x -d 'the name of an installed grant, or a socket\'s path'
+complete -c bpfwarden -n '__bpfwarden_at session attach' -l no-preload -d 'only hand over the session: the program uses libbpfwarden itself'
+complete -c bpfwarden -n '__bpfwarden_at session attach' -x -a '(__bpfwarden_command)'
+complete -c bpfwarden -n '__bpfwarden_at host check' -l require -r -x -a '(__fish_complete_list , \'string split " " "bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config"\')' -d 'look at these too; exit 3 unless all are present'
+complete -c bpfwarden -n '__bpfwarden_at host check' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l follow -d 'go on with events as they are written, until interrupted'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l lines -r -x -d 'how many of the latest to show (default: 10)'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l session -r -x -d 'only events of this session'
@@ -97,7 +131,7 @@ complete -c bpfwarden -n '__bpfwarden_at audit tail' -l uid -r -x -d 'only what 
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l operation -r -x -d 'only operations like this: `map_create *`'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l since -r -x -d 'only events from then on: 2026-03-14T09:26:53Z, or how long ago: 10m'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l until -r -x -d 'only events until then'
-complete -c bpfwarden -n '__bpfwarden_at audit tail' -l file -r -F -a '(__bpfwarden_grants)' -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'
+complete -c bpfwarden -n '__bpfwarden_at audit tail' -l file -r -F -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l lines -r -x -d 'only the latest N of what fits'
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l strict -d 'exit 1 if anything is missing from the log'
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l session -r -x -d 'only events of this session'
@@ -108,7 +142,7 @@ complete -c bpfwarden -n '__bpfwarden_at audit query' -l uid -r -x -d 'only what
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l operation -r -x -d 'only operations like this: `map_create *`'
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l since -r -x -d 'only events from then on: 2026-03-14T09:26:53Z, or how long ago: 10m'
 complete -c bpfwarden -n '__bpfwarden_at audit query' -l until -r -x -d 'only events until then'
-complete -c bpfwarden -n '__bpfwarden_at audit query' -l file -r -F -a '(__bpfwarden_grants)' -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'
+complete -c bpfwarden -n '__bpfwarden_at audit query' -l file -r -F -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l session -r -x -d 'only events of this session'
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l grant -r -x -d 'only events under this grant'
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l verdict -r -x -a 'allowed refused' -d 'only operations with this verdict'
@@ -117,4 +151,4 @@ complete -c bpfwarden -n '__bpfwarden_at audit stats' -l uid -r -x -d 'only what
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l operation -r -x -d 'only operations like this: `map_create *`'
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l since -r -x -d 'only events from then on: 2026-03-14T09:26:53Z, or how long ago: 10m'
 complete -c bpfwarden -n '__bpfwarden_at audit stats' -l until -r -x -d 'only events until then'
-complete -c bpfwarden -n '__bpfwarden_at audit stats' -l file -r -F -a '(__bpfwarden_grants)' -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'
+complete -c bpfwarden -n '__bpfwarden_at audit stats' -l file -r -F -d 'the log to read, with FILE.1, FILE.2 and so on before it (default: /var/log/bpfwarden/audit.jsonl)'

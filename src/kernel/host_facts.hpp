@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ Finding fact_vmlinux_btf(HostView& host);
 Finding fact_module_btf(HostView& host);
 // Does this release know every name of this kind that the kernel has?
 Finding fact_names(HostView& host, NameKind kind);
+// The same, for names that are given. A line for each unknown command.
+Finding compare_names(std::string how, NameKind kind, std::span<const NamedValue> running);
 
 // host_facts_bpffs.cpp
 struct BpffsMount {
@@ -31,6 +34,8 @@ std::vector<BpffsMount> bpffs_mounts(const std::vector<MountEntry>& table);
 std::string delegation_options(std::string_view super_options);
 Finding fact_world_writable_bpffs(HostView& host);
 Finding fact_delegating_bpffs(HostView& host);
+// Where a user without privilege may pin: tried as such a user, so the whole path and access lists count.
+Finding fact_pinnable_bpffs(HostView& host);
 
 // host_facts_cgroup.cpp
 Finding fact_cgroup2(HostView& host);

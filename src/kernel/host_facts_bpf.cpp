@@ -34,14 +34,20 @@ Finding fact_module_btf(HostView&) {
 Finding fact_names(HostView& host, NameKind kind) {
     static constexpr const char* how = "compared the kernel's BTF with the names compiled in";
     if (!host.names()) return from_error(how, host.names().error());
-    const auto running = host.names()->all(kind);
+    return compare_names(how, kind, host.names()->all(kind));
+}
+
+Finding compare_names(std::string how, NameKind kind, std::span<const NamedValue> running) {
     std::vector<std::string> unknown;
     for (const auto& one : running)
         if (!Names::known().name(kind, one.value)) unknown.push_back(fmt::format("{} ({})", one.name, one.value));
     std::string detail =
         fmt::format("the kernel has {}, this release knows {}", running.size(), Names::known().all(kind).size());
-    if (unknown.empty()) return is_present(how, detail);
-    return is_absent(how, detail + "; not known, so refused by default: " + join(unknown, ", "));
+    if (unknown.empty()) return is_present(std::move(how), std::move(detail));
+    // A command is a way into the kernel, so each has a line of its own.
+    detail += kind == NameKind::command ? fmt::format("; refused by default:\n{}", join(unknown, "\n"))
+                                        : "; not known, so refused by default: " + join(unknown, ", ");
+    return is_absent(std::move(how), std::move(detail));
 }
 
 }  // namespace bpfwarden::kernel

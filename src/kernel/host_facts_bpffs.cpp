@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <grp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
 #include "base/text.hpp"
 #include "kernel/host_facts.hpp"
+#include "kernel/process.hpp"
 
 namespace bpfwarden::kernel {
 
@@ -51,6 +54,35 @@ Finding fact_world_writable_bpffs(HostView& host) {
     }
     return is_absent(how, other.empty() ? "no bpffs is mounted in this mount namespace"
                                         : "none of those mounted: " + join(other, "; "));
+}
+
+Finding fact_pinnable_bpffs(HostView& host) {
+    static constexpr uid_t nobody = 65534;
+    const bool other = ::geteuid() == 0 || has_capability("setuid");
+    std::string tried = other ? "tried: access() to each bpffs mounted, in a child as uid 65534"
+                              : "tried: access() to each bpffs mounted, as this user";
+    if (!host.mounts()) return from_error(std::move(tried), host.mounts().error());
+    std::vector<std::string> open;
+    std::size_t all = 0;
+    for (const auto& mount : bpffs_mounts(*host.mounts())) {
+        ++all;
+        enum { closed = 0, writable = 1, no_switch = 2 };
+        auto child = Child::fork([&]() -> int {
+            if (other && (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
+                          ::setresuid(nobody, nobody, nobody) != 0))
+                return no_switch;
+            return mount.hidden.empty() && ::access(mount.path.c_str(), W_OK | X_OK) == 0 ? writable : closed;
+        });
+        if (!child) return from_error(std::move(tried), child.error());
+        const auto status = child->wait();
+        if (!status) return from_error(std::move(tried), status.error());
+        if (*status == writable)
+            open.push_back(quoted(mount.path));
+        else if (*status != closed)
+            return is_unknown("not tried", "needs root: cannot become another user to try it");
+    }
+    return open.empty() ? is_absent(std::move(tried), fmt::format("{} bpffs mounted, none of them writable", all))
+                        : is_present(std::move(tried), "writable: " + join(open, ", "));
 }
 
 Finding fact_delegating_bpffs(HostView& host) {

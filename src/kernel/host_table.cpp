@@ -97,8 +97,8 @@ static constexpr HostEntry entries[] = {
      "cgroup_no_v1=all on the boot line removes them",
      fact_cgroup1},
     {"perf_event_paranoid", session, Wanted::either, "kernel.perf_event_paranoid",
-     "grants with kprobe, tracepoint or perf_event programs: above 2 (Debian's 3) perf_event_open() takes CAP_SYS_ADMIN",
-     "sysctl kernel.perf_event_paranoid=2; without it the daemon opens the events",
+     "session: the process that opens perf events for one holds CAP_PERFMON, and above 2 (Debian's 3) CAP_SYS_ADMIN as well",
+     "sysctl kernel.perf_event_paranoid=2; sessions work without it, but with that capability in one more process",
      [](HostView&) {
          return fact_sysctl("kernel.perf_event_paranoid",
                             {{"-1", "everything for everybody"},
@@ -108,6 +108,10 @@ static constexpr HostEntry entries[] = {
                              {"3", "nothing without CAP_SYS_ADMIN (a Debian addition)"}},
                             "this kernel has no perf events");
      }},
+    {"pinnable_bpffs", session, Wanted::no, "a bpffs where a user without privilege may pin",
+     "session: its maps are handed out writable, and none by its number, since a read-only fd pinned there comes back writable",
+     "mount -o remount,mode=0700 PATH",
+     fact_pinnable_bpffs},
 
     // What acting for an unmodified binary stands on.
     {"notifier", notifier, Wanted::yes, "seccomp notifications to a supervisor",

@@ -65,10 +65,10 @@ def completing(script: Path) -> list[str]:
     """Words so far, the last one to be completed; what must be offered, and what must not."""
     all_of_run = {"--grant", "--user", "--net", "--dry-run", "--json", "--help"}
     cases: list[tuple[list[str], set[str], set[str]]] = [
-        ([""], {"run", "grant", "host", "audit"}, {"internal", "check", "--json"}),
+        ([""], {"run", "grant", "session", "host", "audit"}, {"internal", "check", "--json"}),
         (["--"], {"--json", "--help", "--version"}, {"--grant"}),
         (["gr"], {"grant"}, {"run", "host"}),
-        (["grant", ""], {"check", "show", "explain", "diff", "list", "init"}, {"man", "--root"}),
+        (["grant", ""], {"check", "show", "explain", "diff", "list", "init", "reload", "revoke"}, {"man", "--root"}),
         (["--json", "grant", "ch"], {"check"}, {"show"}),
         (["grant", "check", "--"], {"--root", "--json"}, {"--grant", "--template"}),
         (["grant", "check", "README.m"], {"README.md"}, set()),
@@ -86,6 +86,10 @@ def completing(script: Path) -> list[str]:
         (["audit", "tail", "--"], {"--follow", "--lines", "--grant", "--file"}, {"--strict"}),
         (["audit", "query", "--verdict", ""], {"allowed", "refused"}, {"denied"}),
         (["audit", "query", "--file", "README.m"], {"README.md"}, set()),
+        (["session", ""], {"list", "show", "revoke", "attach"}, {"check"}),
+        (["session", "revoke", "--"], {"--dry-run", "--json"}, {"--grant"}),
+        (["session", "attach", "--grant", "x", "bas"], {"bash"}, set()),
+        (["session", "attach", "--grant", "x", "--", "cat", "README.m"], {"README.md"}, set()),
         (["run", "--"], all_of_run, {"--root", "--version"}),
         (["run", "--grant", "README.m"], {"README.md"}, set()),
         (["run", "--grant", "=", "README.m"], {"README.md"}, set()),

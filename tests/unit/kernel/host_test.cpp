@@ -90,6 +90,27 @@ TEST(Bpffs, OnlyBpffsIsListed) {
     EXPECT_EQ(mounts[0].mode, 0U);
 }
 
+TEST(Names, UnknownCommandsHaveALineEach) {
+    const auto known = Names::known().all(NameKind::command);
+    std::vector<NamedValue> running(known.begin(), known.end());
+    const auto same = compare_names("a test", NameKind::command, running);
+    EXPECT_EQ(same.state, Presence::present);
+    EXPECT_EQ(same.detail.find('\n'), std::string::npos);
+    running.push_back({"prog_sing", 99});
+    running.push_back({"map_fold", 100});
+    const auto more = compare_names("a test", NameKind::command, running);
+    EXPECT_EQ(more.state, Presence::absent);
+    EXPECT_THAT(more.detail, testing::EndsWith("; refused by default:\nprog_sing (99)\nmap_fold (100)"));
+    // A kernel with fewer is no concern.
+    EXPECT_EQ(compare_names("a test", NameKind::command, std::span(running).first(3)).state, Presence::present);
+}
+
+TEST(Names, OtherUnknownNamesShareALine) {
+    const auto found = compare_names("a test", NameKind::helper, std::vector<NamedValue>{{"one", 9001}, {"two", 9002}});
+    EXPECT_EQ(found.state, Presence::absent);
+    EXPECT_THAT(found.detail, testing::EndsWith("not known, so refused by default: one (9001), two (9002)"));
+}
+
 TEST(KernelConfig, IsReadWithoutWhatIsNotSet) {
     const auto options = parse_kernel_config(
         "# Linux/x86 Configuration\nCONFIG_BPF_LSM=y\n# CONFIG_IMA is not set\nCONFIG_LSM=\"a,b=c\"\nCONFIG_X\n\n");

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""systemd takes the units as they are, finds them closed enough, and they leave the spawner what it needs."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+from checklib import ROOT, finish, must, read  # noqa: E402
+
+UNITS = ROOT / "packaging/systemd"
+# systemd-analyze's exposure level, times ten: 4.1 with systemd 252. What the spawner must hold is what is left.
+MOST_EXPOSED = 45
+# Each takes away what a session stands on; the comment in the unit says what.
+NOT_SET = ("PrivateNetwork", "PrivateUsers", "RestrictNamespaces", "ProtectProc", "ProcSubset", "NetworkNamespacePath", "User", "DynamicUser")
+SPAWNER_NEEDS = {"bpf", "perfmon", "net_admin", "sys_admin", "sys_ptrace", "setpcap", "dac_override"}
+CALLS = {"@system-service", "bpf", "perf_event_open", "seccomp", "fsopen", "fsconfig", "fsmount"}
+
+
+def settings(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+
+
+def needs(service: str, capabilities: set[str]) -> list[str]:
+    has = settings(service)
+    bounded = {word.lower().removeprefix("cap_") for word in has.get("CapabilityBoundingSet", "").split()}
+    problems = [f"{name}= must not be set" for name in NOT_SET if name in has]
+    problems += [f"CapabilityBoundingSet= lacks {name}" for name in sorted((SPAWNER_NEEDS | capabilities) - bounded)]
+    problems += [f"CapabilityBoundingSet= has {name}, which nothing needs" for name in sorted(bounded - SPAWNER_NEEDS - capabilities)]
+    problems += [f"SystemCallFilter= lacks {name}" for name in sorted(CALLS - set(has.get("SystemCallFilter", "").split()))]
+    problems += must(has.get("RuntimeDirectoryPreserve") == "yes", "the control socket would go with the service")
+    problems += must(has.get("Type") == "notify", "the daemon says when it is ready")
+    return problems
+
+
+def grantable() -> set[str]:
+    """The capabilities that a grant may hold."""
+    table = re.search(r"CapabilityFacts capabilities\[\] = \{\n(.*?)^\};", read("src/grant/facts.cpp"), re.DOTALL | re.MULTILINE)
+    return set(re.findall(r'^    \{"(\w+)"', table[1], re.MULTILINE)) if table else {"(none found in src/grant/facts.cpp)"}
+
+
+def analyze(folder: Path, *words: str) -> tuple[int, list[str]]:
+    done = subprocess.run(["systemd-analyze", *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    return done.returncode, done.stdout.splitlines()
+
+
+def verify(texts: dict[str, str]) -> list[str]:
+    """What systemd says of these units; other units of the machine are not our business."""
+    with tempfile.TemporaryDirectory(prefix="bpfwarden-units-") as name:
+        folder = Path(name)
+        for program in ("bpfwardend", "bpfwarden"):
+            (folder / program).write_text("#!/bin/sh\n")
+            (folder / program).chmod(0o755)
+        for unit, text in texts.items():
+            (folder / unit).write_text(text.replace("@BPFWARDEN_SBINDIR@", name))
+        status, lines = analyze(folder, "verify", "--man=no", *(f"./{unit}" for unit in texts))
+        problems = [line for line in lines if "bpfwardend" in line]
+        return problems + must(status == 0 or bool(problems), f"systemd-analyze verify: status {status}: {' '.join(lines)[:200]}")
+
+
+def security(service: str) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="bpfwarden-units-") as name:
+        (Path(name) / "bpfwardend.service").write_text(service.replace("@BPFWARDEN_SBINDIR@", name))
+        status, lines = analyze(Path(name), "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", "./bpfwardend.service")
+        return must(status == 0, f"too exposed: {lines[-1] if lines else 'no answer'}")
+
+
+def self_test(service: str, with_systemd: bool) -> list[str]:
+    problems = must(bool(needs(service + "\nPrivateNetwork=yes\n", set())), "PrivateNetwork= passes")
+    problems += must(bool(needs(service.replace(" CAP_SYS_PTRACE", ""), set())), "a missing capability passes")
+    problems += must(bool(needs(service.replace("CAP_BPF", "CAP_BPF CAP_SYS_BOOT"), set())), "one capability too many passes")
+    if with_systemd:
+        unknown = service.replace("Restart=on-failure", "Restart=perhaps")
+        problems += must(bool(verify({"bpfwardend.service": unknown})), "a word that systemd does not know passes")
+        problems += must(bool(security("[Service]\nExecStart=/bin/true\n")), "a service without any of this is not too exposed")
+    return problems
+
+
+def main() -> None:
+    service, socket = (UNITS / "bpfwardend.service.in").read_text(), (UNITS / "bpfwardend.socket").read_text()
+    with_systemd = shutil.which("systemd-analyze") is not None
+    results = {"self-test": self_test(service, with_systemd), "the service": needs(service, grantable()),
+               "the socket": must("ListenSequentialPacket=/run/bpfwarden/control" in socket and "SocketMode=0600" in socket
+                                  and "FileDescriptorName=control" in socket, "its path, mode or name is not the daemon's")}
+    if with_systemd:
+        results["systemd-analyze verify"] = verify({"bpfwardend.service": service, "bpfwardend.socket": socket})
+        results["systemd-analyze security"] = security(service)
+    else:
+        print("skip systemd-analyze: systemd-analyze is not installed")
+    finish(results)
+
+
+main()
