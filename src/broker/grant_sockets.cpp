@@ -11,13 +11,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 namespace bpfwarden::broker {
 
 namespace fs = std::filesystem;
 
 GrantSockets::~GrantSockets() {
-    for (auto& [name, entry] : grants_) close_sockets(entry);
+    for (auto& [name, entry] : grants_) close_sockets(entry.listeners, {});
 }
 
 static Result<> set_access(const std::string& path, const std::string& list) {
@@ -30,15 +31,13 @@ static Result<> set_access(const std::string& path, const std::string& list) {
     return fail_errno("setting the access list of " + path);
 }
 
-Result<std::unique_ptr<GrantSockets::Listener>> GrantSockets::listen(
-    const std::string& path, const std::string& name, std::vector<std::shared_ptr<const GrantRevision>> more) {
+Result<std::unique_ptr<GrantSockets::Listener>> GrantSockets::listen(const Planned& planned, const std::string& name,
+                                                                     const std::string& access) {
+    const auto& path = planned.path;
+    const auto first = path + "~";
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(Error(Code::failed, "the path of a grant's socket is too long: " + path)
-                        .because("a socket's path has at most 107 bytes")
-                        .advise("shorten the grant's name, or the control group's path in it"));
-    path.copy(address.sun_path, path.size());
+    first.copy(address.sun_path, sizeof address.sun_path - 1);
     std::error_code problem;
     fs::create_directories(fs::path(path).parent_path(), problem);
     if (problem) return fail_errno(problem.value(), "making " + fs::path(path).parent_path().string());
@@ -46,7 +45,7 @@ Result<std::unique_ptr<GrantSockets::Listener>> GrantSockets::listen(
     listener->path = path;
     listener->socket = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listener->socket) return fail_errno("socket");
-    ::unlink(path.c_str());
+    ::unlink(first.c_str());
     // For nobody but root until its access list is set.
     const mode_t mask = ::umask(0177);
     const int bound = ::bind(listener->socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -55,32 +54,36 @@ Result<std::unique_ptr<GrantSockets::Listener>> GrantSockets::listen(
     if (::listen(listener->socket.get(), 128) != 0) return fail_errno("listen");
     auto* raw = listener.get();
     listener->watch = BW_TRY(
-        loop_.on_readable(listener->socket, [this, raw, name, more = std::move(more)] { accept(*raw, name, more); }));
+        loop_.on_readable(listener->socket, [this, raw, name, more = planned.more] { accept(*raw, name, more); }));
+    BW_TRY(set_access(first, access));
+    if (::rename(first.c_str(), path.c_str()) != 0) return fail_errno("making the socket " + path);
     return listener;
 }
 
-Result<> GrantSockets::make_sockets(Entry& entry) {
-    const auto& name = entry.grant->name;
-    const auto& grant = entry.grant->loaded.grant;
-    const auto list = access_list(grant);
-    const auto add = [&](const std::string& path, std::vector<std::shared_ptr<const GrantRevision>> more) -> Result<> {
-        auto listener = BW_TRY(listen(path, name, std::move(more)));
-        const auto set = set_access(path, list);
-        entry.listeners.push_back(std::move(listener));
-        return set;
-    };
-    BW_TRY(add(fmt::format("{}/grant/{}", places_.run, name), {}));
+// All that is known to be wrong before anything is changed.
+Result<std::vector<GrantSockets::Planned>> GrantSockets::plan(const std::string& name,
+                                                              const grant::Resolved& grant) const {
+    std::vector<Planned> sockets;
+    sockets.push_back({fmt::format("{}/grant/{}", places_.run, name), {}});
     for (const auto& file : attach_files(grant)) {
         auto loaded = BW_TRY_WITHIN(read_derived(text_of(file, grant)), "narrowing the grant to one control group");
         const auto revision = loaded.texts.revision();
-        BW_TRY(add(fmt::format("{}/cgroup{}/{}", places_.run, file.cgroup, file.attach_type),
-                   {std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(loaded)})}));
+        sockets.push_back({fmt::format("{}/cgroup{}/{}", places_.run, file.cgroup, file.attach_type),
+                           {std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(loaded)})}});
     }
-    return {};
+    for (const auto& one : sockets)
+        // It is made under another name first, and then put in its place.
+        if (one.path.size() + 1 >= sizeof sockaddr_un{}.sun_path)
+            return fail(
+                Error(Code::bad_input, fmt::format("{}: the path of its socket is too long: {}", grant.file, one.path))
+                    .because("a socket's path has at most 106 bytes")
+                    .advise("shorten the grant's name, or the control group's path in it"));
+    return sockets;
 }
 
-void GrantSockets::close_sockets(Entry& entry) {
-    for (const auto& listener : entry.listeners) {
+void GrantSockets::close_sockets(std::vector<std::unique_ptr<Listener>>& listeners, const std::vector<Planned>& kept) {
+    for (const auto& listener : listeners) {
+        if (std::ranges::find(kept, listener->path, &Planned::path) != kept.end()) continue;
         ::unlink(listener->path.c_str());
         // Directories below cgroup/ go when they are empty.
         const auto top = places_.run + "/cgroup";
@@ -88,51 +91,73 @@ void GrantSockets::close_sockets(Entry& entry) {
              at = at.parent_path())
             if (::rmdir(at.c_str()) != 0) break;
     }
-    entry.listeners.clear();
+    listeners.clear();
 }
 
-Result<GrantSockets::Change> GrantSockets::reload() {
-    std::map<std::string, LoadedGrant> loaded;
-    std::string problems;
+Result<GrantSockets::Change> GrantSockets::load(bool all_or_nothing) {
+    struct Ready {
+        LoadedGrant grant;
+        std::vector<Planned> sockets;
+    };
+    std::map<std::string, Ready> ready;
+    std::set<std::string> taken;  // paths
+    Change change;
+    const auto problem = [&](const Error& error) {
+        change.problems.push_back(error.why().empty() ? error.what() : error.what() + ": " + error.why());
+    };
     const grant::LoadOptions options{.root = places_.root};
     for (const auto& installed : BW_TRY(grant::list_installed(options))) {
-        auto one = load_grant(installed.path, options);
-        if (one)
-            loaded.emplace(installed.name, std::move(*one));
-        else
-            problems += fmt::format("{}{}", problems.empty() ? "" : "\n  ",
-                                    one.error().why().empty() ? one.error().what() : one.error().why());
+        auto loaded = load_grant(installed.path, options);
+        if (!loaded) {
+            problem(loaded.error());
+            continue;
+        }
+        auto sockets = plan(installed.name, loaded->grant);
+        if (!sockets) {
+            problem(sockets.error());
+            continue;
+        }
+        // Where two grants are over the same control group, the file is that of the first by name; the other one has
+        // its own socket all the same.
+        std::erase_if(*sockets, [&](const Planned& one) { return taken.contains(one.path); });
+        for (const auto& one : *sockets) taken.insert(one.path);
+        ready.emplace(installed.name, Ready{std::move(*loaded), std::move(*sockets)});
     }
-    if (!problems.empty())
+    if (all_or_nothing && !change.problems.empty())
         return fail(Error(Code::bad_input, "the grants are not valid, and nothing was changed")
-                        .because(problems)
+                        .because(fmt::format("{}", fmt::join(change.problems, "\n  ")))
                         .advise("bpfwarden grant check FILE shows all there is to say of one"));
-    Change change;
+
     for (auto at = grants_.begin(); at != grants_.end();) {
-        if (loaded.contains(at->first)) {
+        if (ready.contains(at->first)) {
             ++at;
             continue;
         }
         change.removed.push_back(at->first);
-        close_sockets(at->second);
+        close_sockets(at->second.listeners, {});
         at = grants_.erase(at);
     }
-    for (auto& [name, one] : loaded) {
-        const auto revision = one.texts.revision();
+    for (auto& [name, one] : ready) {
+        const auto revision = one.grant.texts.revision();
         auto& entry = grants_[name];
         if (entry.grant && entry.grant->revision == revision && !entry.listeners.empty()) {
             change.same.push_back(name);
             continue;
         }
         (entry.grant ? change.changed : change.added).push_back(name);
-        entry.grant = std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(one)});
+        entry.grant = std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(one.grant)});
         // What sessions of an earlier revision use goes on counting.
         if (!entry.counters) entry.counters = std::make_shared<Counters>(BW_TRY(Counters::create()));
-        close_sockets(entry);
-        BW_TRY(make_sockets(entry));
+        // The new ones take the place of the old ones in one step each: nobody finds the door missing.
+        std::vector<std::unique_ptr<Listener>> listeners;
+        const auto list = access_list(entry.grant->loaded.grant);
+        for (const auto& socket : one.sockets) listeners.push_back(BW_TRY(listen(socket, name, list)));
+        close_sockets(entry.listeners, one.sockets);
+        entry.listeners = std::move(listeners);
     }
     audit::Event event{.kind = "grant_reload"};
     event.set("added", change.added.size()).set("changed", change.changed.size()).set("removed", change.removed.size());
+    if (!change.problems.empty()) event.set("invalid", change.problems.size());
     log_.append(std::move(event));
     return change;
 }
@@ -143,7 +168,7 @@ Result<std::size_t> GrantSockets::revoke(const std::string& name) {
     if (at == grants_.end() && ended == 0)
         return fail(Error(Code::not_found, "there is no grant " + name)
                         .advise("bpfwarden grant list shows those that are installed"));
-    if (at != grants_.end()) close_sockets(at->second);
+    if (at != grants_.end()) close_sockets(at->second.listeners, {});
     audit::Event event{.kind = "grant_revoke"};
     event.set("grant", name).set("sessions", ended);
     log_.append(std::move(event));

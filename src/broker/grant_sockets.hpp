@@ -25,10 +25,13 @@ class GrantSockets {
 
     struct Change {
         std::vector<std::string> added, changed, removed, same;
+        std::vector<std::string> problems;  // why some could not be read; only of load_valid()
     };
-    // Reads all grants again. One that is not valid changes nothing at all, and is the Error. Sessions keep what they
-    // were opened with.
-    Result<Change> reload();
+    // Reads all grants. One that is not valid changes nothing at all, and is the Error. Sessions keep what they were
+    // opened with.
+    Result<Change> reload() { return load(true); }
+    // The same for the start: a grant that is not valid is left out, so that one mistake does not close all doors.
+    Result<Change> load_valid() { return load(false); }
     // Ends all sessions of a grant and closes its sockets until the next reload. How many sessions; not_found.
     Result<std::size_t> revoke(const std::string& name);
 
@@ -49,10 +52,17 @@ class GrantSockets {
         std::shared_ptr<Counters> counters;
         std::vector<std::unique_ptr<Listener>> listeners;
     };
-    Result<std::unique_ptr<Listener>> listen(const std::string& path, const std::string& name,
-                                             std::vector<std::shared_ptr<const GrantRevision>> more);
-    Result<> make_sockets(Entry& entry);
-    void close_sockets(Entry& entry);
+    // A socket to be, and what narrows the grant there.
+    struct Planned {
+        std::string path;
+        std::vector<std::shared_ptr<const GrantRevision>> more;
+    };
+    Result<std::vector<Planned>> plan(const std::string& name, const grant::Resolved& grant) const;
+    Result<Change> load(bool all_or_nothing);
+    Result<std::unique_ptr<Listener>> listen(const Planned& planned, const std::string& name,
+                                             const std::string& access);
+    // Those at the paths of `kept` were replaced, and their names are not theirs any more.
+    void close_sockets(std::vector<std::unique_ptr<Listener>>& listeners, const std::vector<Planned>& kept);
     void accept(Listener& listener, const std::string& name,
                 const std::vector<std::shared_ptr<const GrantRevision>>& more);
 

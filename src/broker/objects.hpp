@@ -100,7 +100,7 @@ class Objects {
     bool remove_attached(std::uint64_t target, std::uint32_t type, const Program* program);
     // Links that stay although their stand-ins were closed (on_close = "keep").
     void keep(std::shared_ptr<Link> link) { kept_.push_back(std::move(link)); }
-    bool keeps_any() const { return !kept_.empty() || !attached_.empty(); }
+    bool keeps_any() const { return !kept_.empty(); }
 
     // The smallest id greater than `after`; 0: there is none.
     std::uint32_t next_program(std::uint32_t after) const;

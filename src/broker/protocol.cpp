@@ -5,6 +5,15 @@
 
 namespace bpfwarden::broker {
 
+Error with_errno(const Error& error) {
+    if (error.number() != 0) return error;
+    const int number = error.code() == Code::denied      ? EACCES
+                       : error.code() == Code::bad_input ? EINVAL
+                       : error.code() == Code::not_found ? ENOENT
+                                                         : EIO;
+    return Error::from_errno(number, error.what()).with_code(error.code()).because(error.why()).advise(error.hint());
+}
+
 Result<wire::Message> ask(FdRef socket, wire::Receiver& receiver, Internal kind, wire::Bytes body,
                           std::span<const int> fds, int timeout_ms) {
     static std::uint32_t last = 0;

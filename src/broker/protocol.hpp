@@ -23,6 +23,9 @@ enum class Internal : std::uint16_t {
     reply = 120,
 };
 
+// What was decided by us has no errno of the kernel's; a program gets the one that the kernel would have given it.
+Error with_errno(const Error& error);
+
 inline wire::Type as_type(Internal kind) { return static_cast<wire::Type>(kind); }
 
 // A request, and its answer, over a socket that only this exchange uses. Waits at most `timeout_ms`.

@@ -47,13 +47,7 @@ void say_hello(FdRef socket, const Session& session) {
 void say_no(FdRef socket, const Error& error) {
     wire::Writer body;
     body.number(static_cast<std::uint8_t>(wire::Answer::failed));
-    // What was decided here has no errno of the kernel's; a program gets the one that open(2) would have given it.
-    auto told = error.number() != 0 ? error
-                                    : Error::from_errno(error.code() == Code::denied ? EACCES : EIO, error.what())
-                                          .with_code(error.code())
-                                          .because(error.why())
-                                          .advise(error.hint());
-    wire::write_error(body, told);
+    wire::write_error(body, with_errno(error));
     (void)wire::send(socket, wire::Type::hello, 0, body.bytes(), {}, MSG_DONTWAIT);
 }
 
@@ -159,6 +153,11 @@ Result<> Sessions::start_worker(Session& session) {
     for (const auto& level : session.levels) fds.counters.push_back(level->memory().get());
     session.worker = BW_TRY(spawner_.make_worker(order, fds));
     session.control = std::move(here);
+    audit::Event event{.kind = "worker_start"};
+    describe(event, session);
+    // False where the opener's cgroup has others below it: only leaves hold processes.
+    event.set("worker.pid", session.worker.pid).set("worker.charged", session.worker.charged);
+    log_.append(std::move(event));
     const auto id = session.id;
     const auto with = [this, id](void (Sessions::*act)(Session&)) {
         return [this, id, act] {
@@ -205,7 +204,7 @@ void Sessions::serve_control(Session& session) {
             given = std::move(*derived);
         } else {
             answer.number(static_cast<std::uint8_t>(wire::Answer::failed));
-            wire::write_error(answer, derived.error());
+            wire::write_error(answer, with_errno(derived.error()));
         }
     } else if (request.type == as_type(Internal::dead_maps)) {
         wire::Reader from(request.body);

@@ -48,6 +48,10 @@ class SpawnerProcess {
 
     int run() {
         ::prctl(PR_SET_NAME, "bpfwarden-spawn");
+        // Sockets that systemd handed to the daemon, and whatever else its starter left open.
+        const auto own = static_cast<unsigned>(daemon_.get());
+        if (own > 3) ::close_range(3, own - 1, 0);
+        ::close_range(own + 1, ~0U, 0);
         // Workers are reaped by the kernel: who they belong to watches them by pidfd.
         ::signal(SIGCHLD, SIG_IGN);
         // From a terminal these come to the whole group; the end of the daemon ends this process.

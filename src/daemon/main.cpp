@@ -91,6 +91,8 @@ Result<int> serve(const Options& options) {
     auto spawner = BW_TRY_WITHIN(broker::Spawner::start(), "starting the spawner");
     ::prctl(PR_SET_NAME, "bpfwardend");
 
+    // Directories are for everybody to look into; what they hold has modes of its own.
+    ::umask(022);
     std::error_code problem;
     std::filesystem::create_directories(options.places.run, problem);
     if (!problem) std::filesystem::create_directories(std::filesystem::path(options.audit).parent_path(), problem);
@@ -112,7 +114,9 @@ Result<int> serve(const Options& options) {
     broker::GrantSockets grants(loop, sessions, log, options.places);
     broker::ControlServer control(loop, sessions, grants, log);
     BW_TRY(control.listen(options.places.run + "/control", inherited_control()));
-    BW_TRY(grants.reload());
+    // At the start what is valid is served: one mistake must not take every grant away until somebody sees it.
+    for (const auto& left_out : BW_TRY(grants.load_valid()).problems)
+        fmt::print(stderr, "bpfwardend: a grant is left out: {}\n", left_out);
 
     const auto stop = [&loop] { loop.stop(0); };
     const auto on_term = BW_TRY(loop.on_signal(SIGTERM, stop));

@@ -44,14 +44,25 @@ long bpf(int command, bpf_attr* attr, unsigned size) {
 }
 
 long perf_event_open(const perf_event_attr* attr, pid_t pid, int cpu, int group_fd, unsigned long flags) {
-    // What the kernel allows anybody needs no session: a program that counts its own cycles goes on as before.
-    const long own = client::kernel_call(SYS_perf_event_open, reinterpret_cast<long>(attr), pid, cpu, group_fd,
-                                         static_cast<long>(flags));
-    if ((own != -EACCES && own != -EPERM) || !is_configured()) return as_c(own);
+    const auto by_kernel = [&] {
+        return client::kernel_call(SYS_perf_event_open, reinterpret_cast<long>(attr), pid, cpu, group_fd,
+                                   static_cast<long>(flags));
+    };
+    if (!is_configured()) return as_c(by_kernel());
     const int before = errno;
     auto* over = session();
     if (over == nullptr) return -1;
+    // The session first: only what it opened can have a program of its own attached.
     const int fd = bpfw_perf_event_open(over, attr, pid, cpu, group_fd, flags);
+    if (fd < 0 && (errno == EPERM || errno == EACCES)) {
+        const int refused = errno;
+        // What the kernel allows anybody needs no session: a program that counts its own cycles goes on as before.
+        if (const long own = by_kernel(); own >= 0) {
+            errno = before;
+            return own;
+        }
+        errno = refused;
+    }
     if (fd < 0) {
         explain();
         return -1;

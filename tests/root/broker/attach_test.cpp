@@ -179,6 +179,43 @@ TEST(Attach, ByProgAttachAndDetach) {
               "ok, EPERM targets.cgroups, ok, ENOENT");
 }
 
+// What BPF_PROG_ATTACH attached ends with the session too, unless the grant says that it stays.
+TEST(Attach, EndsWithTheSessionOrStays) {
+    Cgroups cgroups;
+    const auto text = firewall(cgroups);
+    Daemon daemon({{"ends", text}, {"stays", text + "[session]\non_close = 'keep'\n"}});
+    const auto attach = [&](const char* grant, int command) {
+        return as_user(test_user(), [&] {
+            auto* session = ::bpfw_open(grant);
+            const int program =
+                load_program(session, BPF_PROG_TYPE_CGROUP_SKB, drop_second_address(), BPF_CGROUP_INET_EGRESS);
+            const int inner = open_directory(cgroups.inner());
+            if (command == BPF_LINK_CREATE) return outcome(link(session, program, inner, BPF_CGROUP_INET_EGRESS));
+            bpf_attr attr{};
+            attr.target_fd = static_cast<std::uint32_t>(inner);
+            attr.attach_bpf_fd = static_cast<std::uint32_t>(program);
+            attr.attach_type = BPF_CGROUP_INET_EGRESS;
+            return outcome(::bpfw_bpf(session, command, &attr, sizeof attr));
+        });
+    };
+    const auto filtered = [&] {
+        return as_user(0, [&] {
+            std::ofstream(cgroups.inner() + "/cgroup.procs") << ::getpid();
+            return std::string(sends("127.0.0.2") ? "open" : "filtered");
+        });
+    };
+    for (const int command : {BPF_LINK_CREATE, BPF_PROG_ATTACH}) {
+        EXPECT_EQ(attach("ends", command), "ok");
+        EXPECT_TRUE(eventually([&] { return daemon.sessions().empty(); })) << command;
+        EXPECT_EQ(filtered(), "open") << command;
+        EXPECT_EQ(attach("stays", command), "ok");
+        EXPECT_EQ(filtered(), "filtered") << command;
+        ASSERT_EQ(daemon.sessions().size(), 1U);
+        EXPECT_EQ(daemon.tool({"session", "revoke", daemon.sessions().at(0)}).status, 0);
+        EXPECT_EQ(filtered(), "open") << command;
+    }
+}
+
 // A stand-in is nothing to the kernel, so it cannot be attached past the broker; a real program can (the control).
 TEST(StandIn, CannotBeAttachedPastTheBroker) {
     Cgroups cgroups;

@@ -24,9 +24,6 @@ namespace bpfwarden::test {
 
 namespace fs = std::filesystem;
 
-const std::string everything_but_types =
-    "helpers = ['map_lookup_elem', 'map_update_elem', 'ktime_get_ns']\nkfuncs = []\nverifier = ['any']\n";
-
 std::string allow(const std::string& lines) {
     return "format = 1\nsubject = [ { uid = TEST_USER } ]\n[allow]\n" + lines;
 }

@@ -249,6 +249,48 @@ TEST(Session, ReloadIsAllOrNothing) {
         "ENOENT");
 }
 
+// Found before anything is changed: a path that no socket can have.
+TEST(Session, ReloadChecksPathsFirst) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Daemon daemon({{"filters", filters}});
+    const auto over = [](const std::string& cgroup) {
+        return allow(
+            "program_types = ['cgroup_skb']\nattach_types = ['cgroup_inet_egress']\ncapabilities = ['bpf', "
+            "'net_admin']\n"
+            "[targets]\ncgroups = ['" +
+            cgroup + "']\n");
+    };
+    daemon.write_grant("long", over("/" + std::string(100, 'a')));
+    daemon.write_grant("added", filters);
+    const auto refused = daemon.tool({"grant", "reload"});
+    EXPECT_EQ(refused.status, 6) << refused.output;
+    EXPECT_NE(refused.output.find("long.toml"), std::string::npos) << refused.output;
+    const auto open = [](const char* grant) {
+        return as_user(test_user(), [&] { return std::string(::bpfw_open(grant) ? "ok" : ::strerrorname_np(errno)); });
+    };
+    EXPECT_EQ(open("added"), "ENOENT");
+    EXPECT_EQ(open("filters"), "ok");
+    daemon.write_grant("long", over("/a"));
+    // Two over the same control group: each has its own socket, and the file is the first one's.
+    daemon.write_grant("same", over("/a"));
+    EXPECT_EQ(daemon.tool({"grant", "reload"}).status, 0);
+    EXPECT_EQ(open("added"), "ok");
+    EXPECT_EQ(open("same"), "ok");
+    const auto file = daemon.run_directory() + "/cgroup/a/cgroup_inet_egress";
+    EXPECT_EQ(open(file.c_str()), "ok");
+    daemon.remove_grant("same");
+    EXPECT_EQ(daemon.tool({"grant", "reload"}).status, 0);
+    EXPECT_EQ(open(file.c_str()), "ok") << "it was not theirs";
+}
+
+// One mistake does not close all doors at the start.
+TEST(Session, AStartLeavesOutWhatIsNotValid) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Daemon daemon({{"filters", filters}, {"broken", "format = 1\nno_such_key = 1\n"}});
+    EXPECT_NE(daemon.standard_error().find("broken.toml:2:1"), std::string::npos) << daemon.standard_error();
+    EXPECT_EQ(as_user(test_user(), [] { return outcome(create_map(::bpfw_open("filters"))); }), "ok");
+}
+
 TEST(Session, RevokingAGrantEndsItsSessions) {
     BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}, {"second", filters}});
