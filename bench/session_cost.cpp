@@ -3,7 +3,8 @@
 // directly. One process does both in turn, a batch each, in an order that is reversed every round. What a batch made is
 // closed after it, outside of the clock, and its first calls are left out: they wake processors and fill caches. A line
 // a sample: STEP SIDE ROUND NANOSECONDS. `root_again` is the same as root, and shows how far apart two equal sides come
-// out.
+// out; `hop` is a process that does what it is told, with a message there and an fd back and no check at all: what any
+// broker costs on this machine.
 //
 // Steps: map_create; prog_load (cgroup_skb, 2 instructions); link_create (to a cgroup of this program's own);
 // prog_load_large (10,000 instructions); lookup (of a map element, which never passes the broker); open (a session,
@@ -12,8 +13,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/bpf.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -35,7 +40,8 @@ std::int64_t now() {
     return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
 
-constexpr std::array sides{"root", "session", "root_again"};
+constexpr std::array sides{"root", "hop", "session", "root_again"};
+constexpr std::size_t hop_side = 1, session_side = 2;
 
 struct Bench {
     bpfw_session* session = nullptr;
@@ -43,8 +49,8 @@ struct Bench {
     std::vector<bpf_insn> small, large;
 
     int call(std::size_t side, int command, bpf_attr& attr, unsigned size) const {
-        return side == 1 ? ::bpfw_bpf(session, command, &attr, size)
-                         : static_cast<int>(::syscall(SYS_bpf, command, &attr, size));
+        return side == session_side ? ::bpfw_bpf(session, command, &attr, size)
+                                    : static_cast<int>(::syscall(SYS_bpf, command, &attr, size));
     }
     int map(std::size_t side) const {
         bpf_attr attr{};
@@ -79,6 +85,56 @@ std::vector<bpf_insn> program(std::size_t length) {
     return code;
 }
 
+// ---- the bare transport
+
+enum class Task : char { map, load, large, link };
+
+void send_fd(int socket, int fd) {
+    char byte[160] = {};  // about what an answer has
+    iovec part{byte, sizeof byte};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    (void)!::sendmsg(socket, &message, 0);
+}
+int receive_fd(int socket) {
+    char byte[160];
+    iovec part{byte, sizeof byte};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    int fd = -1;
+    if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) < 0 || CMSG_FIRSTHDR(&message) == nullptr) return -1;
+    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    return fd;
+}
+
+// In a child, which has the programs in its memory as well: until the socket closes.
+void serve(const Bench& bench, int socket) {
+    const int program = bench.load(0, bench.small);
+    char request[256];
+    while (::recv(socket, request, sizeof request, 0) > 0) {
+        const auto task = static_cast<Task>(request[0]);
+        const int fd = task == Task::map     ? bench.map(0)
+                       : task == Task::load  ? bench.load(0, bench.small)
+                       : task == Task::large ? bench.load(0, bench.large)
+                                             : bench.link(0, program);
+        send_fd(socket, fd);
+        ::close(fd);
+    }
+}
+
 // A batch; what it made is closed after the clock was read for the last time.
 template <class Act>
 bool sample(const char* step, std::size_t side, int round, int batch, Act act) {
@@ -92,7 +148,7 @@ bool sample(const char* step, std::size_t side, int round, int batch, Act act) {
         good = fd >= 0;
         if (!good)
             fmt::print(stderr, "session_cost: {} by {}: {} {}\n", step, sides[side], std::strerror(errno),
-                       side == 1 ? ::bpfw_error() : "");
+                       side == session_side ? ::bpfw_error() : "");
         else if (i >= first)
             fmt::print("{} {} {} {}\n", step, sides[side], round, end - start);
         if (fd > 0) made.push_back(fd);
@@ -105,13 +161,40 @@ bool sample(const char* step, std::size_t side, int round, int batch, Act act) {
 
 bool measure(Bench& bench, int rounds) {
     constexpr int batch = 16;
-    const std::array<int, 3> maps{bench.map(0), bench.map(1), bench.map(2)};
-    const std::array<int, 3> programs{bench.load(0, bench.small), bench.load(1, bench.small),
-                                      bench.load(2, bench.small)};
-    for (int round = 0; round < rounds; ++round)
-        for (std::size_t turn = 0; turn < sides.size(); ++turn) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    const pid_t server = ::fork();
+    if (server == 0) {
+        ::close(ends[0]);
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        serve(bench, ends[1]);
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    const auto hop = [&](Task task) {
+        char request[256] = {static_cast<char>(task)};
+        (void)!::send(ends[0], request, sizeof request, 0);
+        return receive_fd(ends[0]);
+    };
+    std::array<int, sides.size()> maps{}, programs{};
+    for (std::size_t side = 0; side < sides.size(); ++side) {
+        maps[side] = bench.map(side);
+        programs[side] = bench.load(side, bench.small);
+    }
+    bool good = true;
+    for (int round = 0; good && round < rounds; ++round)
+        for (std::size_t turn = 0; good && turn < sides.size(); ++turn) {
             const std::size_t side = round % 2 == 0 ? turn : sides.size() - 1 - turn;
-            const auto lookup = [&] {
+            const auto step = [&](const char* name, int size, Task task, auto direct) {
+                return sample(name, side, round, size, [&] { return side == hop_side ? hop(task) : direct(); });
+            };
+            good = step("map_create", batch, Task::map, [&] { return bench.map(side); }) &&
+                   step("prog_load", batch, Task::load, [&] { return bench.load(side, bench.small); }) &&
+                   step("link_create", batch, Task::link, [&] { return bench.link(side, programs[side]); }) &&
+                   (round % 20 != 0 ||
+                    step("prog_load_large", 1, Task::large, [&] { return bench.load(side, bench.large); }));
+            if (!good || side == hop_side) continue;
+            good = sample("lookup", side, round, batch, [&] {
                 std::uint32_t key = 0;
                 std::uint64_t value = 0;
                 bpf_attr attr{};
@@ -119,17 +202,11 @@ bool measure(Bench& bench, int rounds) {
                 attr.key = reinterpret_cast<std::uint64_t>(&key);
                 attr.value = reinterpret_cast<std::uint64_t>(&value);
                 return bench.call(side, BPF_MAP_LOOKUP_ELEM, attr, sizeof attr);
-            };
-            if (!sample("map_create", side, round, batch, [&] { return bench.map(side); }) ||
-                !sample("prog_load", side, round, batch, [&] { return bench.load(side, bench.small); }) ||
-                !sample("link_create", side, round, batch, [&] { return bench.link(side, programs[side]); }) ||
-                !sample("lookup", side, round, batch, lookup))
-                return false;
-            if (round % 20 == 0 &&
-                !sample("prog_load_large", side, round, 1, [&] { return bench.load(side, bench.large); }))
-                return false;
+            });
         }
-    return true;
+    ::close(ends[0]);
+    ::waitpid(server, nullptr, 0);
+    return good;
 }
 
 int main(int argc, char** argv) {

@@ -2,6 +2,7 @@
 #include "broker/confine.hpp"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <linux/sockios.h>
 #include <sys/prctl.h>
@@ -54,8 +55,22 @@ constexpr AllowedCall common[] = {
     {SYS_pread64},
     {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(PERF_EVENT_IOC_ID)},
 };
+constexpr AllowedCall bpf(std::uint32_t command) { return {SYS_bpf, 0, ~0U, command}; }
 constexpr AllowedCall of_worker[] = {
-    {SYS_bpf},
+    // What it does for clients, and nothing that finds objects by path or number: those of others are not its business.
+    bpf(BPF_MAP_CREATE),
+    bpf(BPF_PROG_LOAD),
+    bpf(BPF_OBJ_GET_INFO_BY_FD),
+    bpf(BPF_LINK_CREATE),
+    bpf(BPF_BTF_LOAD),
+    bpf(BPF_MAP_FREEZE),
+    bpf(BPF_PROG_TEST_RUN),
+    bpf(BPF_PROG_QUERY),
+    bpf(BPF_RAW_TRACEPOINT_OPEN),
+    bpf(BPF_LINK_UPDATE),
+    bpf(BPF_LINK_DETACH),
+    bpf(BPF_ITER_CREATE),
+    bpf(BPF_PROG_BIND_MAP),
     {SYS_epoll_create1},
     {SYS_epoll_ctl},
     {SYS_epoll_wait},
@@ -64,6 +79,8 @@ constexpr AllowedCall of_worker[] = {
     {SYS_shutdown},
     {SYS_getsockopt},
     {SYS_setsockopt},
+    {SYS_getsockname},
+    {SYS_getpeername},
     {SYS_fstatfs},
     {SYS_getdents64},
     {SYS_socket, 0, ~0U, AF_UNIX},
@@ -81,8 +98,8 @@ Result<> confine(kernel::CapabilityMask capabilities, std::span<const AllowedCal
     BW_TRY(kernel::keep_only(capabilities));
     // Nobody of the same uid reads its memory or takes its fds.
     if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("prctl(PR_SET_DUMPABLE)");
-    std::vector<AllowedCall> all(std::begin(common), std::end(common));
-    all.insert(all.end(), more.begin(), more.end());
+    std::vector<AllowedCall> all(more.begin(), more.end());
+    all.insert(all.end(), std::begin(common), std::end(common));
     return kernel::allow_only(all);
 }
 

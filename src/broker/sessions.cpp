@@ -284,6 +284,14 @@ void Sessions::drain() {
         if (session->ring) session->ring->release();
 }
 
+// A worker that wrote impossible things into its ring is not itself any more.
+void Sessions::end_compromised() {
+    std::vector<std::string> ids;
+    for (const auto& [id, session] : sessions_)
+        if (session->ring && session->ring->is_corrupt()) ids.push_back(id);
+    for (const auto& id : ids) revoke(id, "its worker broke the audit ring");
+}
+
 // Waking this process for each event would cost the worker, and so its client, more than the event itself. From the
 // first one on the rings are looked at every few milliseconds, and workers wake nobody, until one look finds nothing.
 void Sessions::drain_later() {
@@ -297,6 +305,7 @@ void Sessions::drain_later() {
         drain();
         for (auto& [id, session] : sessions_)
             if (session->ring && !any) any |= !session->ring->prepare_to_sleep();
+        end_compromised();
         if (any) drain_later();
     });
     if (timer)

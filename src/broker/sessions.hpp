@@ -44,6 +44,7 @@ class Sessions {
     void end(const std::string& id, std::string_view kind, std::string_view why);
     std::size_t drain(Session& session);
     void drain_later();
+    void end_compromised();
     void settle(Session& session);
     void recheck_orphans();
     static void describe(audit::Event& event, const Session& session);

@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include <algorithm>
@@ -89,6 +90,21 @@ class Worker {
         }
     }
 
+    // Not a socket that is connected to some daemon, to which this process's word would be root's.
+    static bool is_end_of_pair(FdRef fd) {
+        int domain = 0, type = 0;
+        socklen_t size = sizeof domain;
+        if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return false;
+        if (::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) return false;
+        for (auto* name_of : {&::getsockname, &::getpeername}) {
+            sockaddr_un name{};
+            socklen_t length = sizeof name;
+            if ((*name_of)(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return false;
+            if (length > sizeof name.sun_family) return false;  // it has a name
+        }
+        return true;
+    }
+
     // The session's own socket takes nothing but channels. What else comes is somebody's mistake, and is dropped: the
     // others who hold the same socket must not suffer for it.
     void accept_channel() {
@@ -104,10 +120,7 @@ class Worker {
         auto& open = **message;
         if (open.type != wire::Type::open_channel || open.fds.size() != 1 || channels_.size() >= most_channels) return;
         auto channel = std::move(open.fds.front());
-        int domain = 0, type = 0;
-        socklen_t size = sizeof domain;
-        if (::getsockopt(channel.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return;
-        if (::getsockopt(channel.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) return;
+        if (!is_end_of_pair(channel)) return;
         // The kernel then says with each message who sent it.
         const int on = 1;
         if (::setsockopt(channel.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return;

@@ -320,6 +320,24 @@ int link(bpfw_session* session, int program, int target, std::uint32_t attach_ty
     return ::bpfw_bpf(session, BPF_LINK_CREATE, &attr, sizeof attr);
 }
 
+bool open_channel(int session, int end) {
+    RawHeader header;
+    header.fds = 1;
+    iovec part{&header, sizeof header};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof end)] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    auto* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof end);
+    std::memcpy(CMSG_DATA(rights), &end, sizeof end);
+    return ::sendmsg(session, &message, MSG_NOSIGNAL) >= 0;
+}
+
 bool eventually(const std::function<bool()>& done) {
     for (int i = 0; i < 1000; ++i) {
         if (done()) return true;

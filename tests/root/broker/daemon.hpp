@@ -100,6 +100,16 @@ std::vector<bpf_insn> count_in(int map, int value);
 std::uint64_t first_element(int map);
 int link(bpfw_session* session, int program, int target, std::uint32_t attach_type);
 
+// By hand, as no library of ours would: a header of the protocol, and one end of a channel over the session's fd.
+struct RawHeader {
+    std::uint32_t magic = 0x57465042;
+    std::uint16_t version = 1, type = 2;  // open_channel
+    std::uint32_t id = 0;
+    std::uint16_t fds = 0, body = 0;
+    std::uint64_t length = 0;
+};
+bool open_channel(int session, int end);
+
 // Until `done` says so, for at most ten seconds.
 bool eventually(const std::function<bool()>& done);
 // Whether the kernel still has the program or link of this id.

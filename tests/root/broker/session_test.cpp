@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,6 +212,42 @@ TEST(Session, GarbageHarmsOnlyItsChannel) {
                           return said + " " + outcome(create_map(session));
                       }),
               "ok ok");
+}
+
+// The worker must not be made to talk, as root, to whoever a socket is connected to.
+TEST(Session, AChannelIsNoConnectionToSomebody) {
+    Daemon daemon({{"filters", filters}});
+    EXPECT_EQ(as_user(test_user(),
+                      [] {
+                          auto* session = ::bpfw_open("filters");
+                          const int on = 1;
+                          const auto answers = [&](int ours, int theirs) {
+                              ::setsockopt(theirs, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+                              RawHeader describe{.type = 8};
+                              if (!open_channel(::bpfw_fd(session), theirs)) return std::string("not sent");
+                              ::close(theirs);
+                              if (::send(ours, &describe, sizeof describe, MSG_NOSIGNAL) < 0)
+                                  return std::string("closed");
+                              char answer[200];
+                              return std::string(::recv(ours, answer, sizeof answer, 0) > 0 ? "answered" : "closed");
+                          };
+                          int pair[2];
+                          if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) return std::string("socketpair");
+                          const auto control = answers(pair[0], pair[1]);
+                          sockaddr_un name{};
+                          name.sun_family = AF_UNIX;
+                          const auto text = "bpfwarden-test-" + std::to_string(::getpid());
+                          text.copy(name.sun_path + 1, sizeof name.sun_path - 1);
+                          const auto length = static_cast<socklen_t>(sizeof name.sun_family + 1 + text.size());
+                          const int listener = ::socket(AF_UNIX, SOCK_SEQPACKET, 0),
+                                    connected = ::socket(AF_UNIX, SOCK_SEQPACKET, 0);
+                          if (::bind(listener, reinterpret_cast<sockaddr*>(&name), length) != 0 ||
+                              ::listen(listener, 1) != 0 ||
+                              ::connect(connected, reinterpret_cast<sockaddr*>(&name), length) != 0)
+                              return std::string("connect");
+                          return control + ", " + answers(::accept(listener, nullptr, nullptr), connected);
+                      }),
+              "answered, closed");
 }
 
 TEST(Session, ReloadIsAllOrNothing) {

@@ -95,27 +95,8 @@ TEST(Stress, ClientsThatDoNotRead) {
                               const int on = 1;
                               if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0) return std::string("socketpair");
                               ::setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-                              // By hand: {magic, version 1, open_channel}, with the other end.
-                              struct {
-                                  std::uint32_t magic = 0x57465042;
-                                  std::uint16_t version = 1, type = 2;
-                                  std::uint32_t id = 0;
-                                  std::uint16_t fds = 1, body = 0;
-                                  std::uint64_t length = 0;
-                              } header;
-                              iovec part{&header, sizeof header};
-                              alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-                              msghdr message{};
-                              message.msg_iov = &part;
-                              message.msg_iovlen = 1;
-                              message.msg_control = control;
-                              message.msg_controllen = sizeof control;
-                              auto* rights = CMSG_FIRSTHDR(&message);
-                              rights->cmsg_level = SOL_SOCKET;
-                              rights->cmsg_type = SCM_RIGHTS;
-                              rights->cmsg_len = CMSG_LEN(sizeof(int));
-                              std::memcpy(CMSG_DATA(rights), &ends[1], sizeof(int));
-                              if (::sendmsg(::bpfw_fd(session), &message, 0) < 0) return std::string("sendmsg");
+                              RawHeader header;
+                              if (!open_channel(::bpfw_fd(session), ends[1])) return std::string("sendmsg");
                               ::close(ends[1]);
                               header.type = 8;  // describe
                               header.fds = 0;
