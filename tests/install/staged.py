@@ -51,7 +51,9 @@ def paths_in(path: Path, scratch: Path) -> list[bytes]:
     if is_elf(path):
         subprocess.run(["strip", "--strip-debug", copy], check=True)
     data = copy.read_bytes()
-    return [place for place in {os.fsencode(ROOT), os.fsencode(BUILD)} if place + b"/" in data]
+    # By our own folders: a checkout in /src would be found in the paths that libstdc++ was built with.
+    places = {os.fsencode(BUILD), *(os.fsencode(folder) for folder in ROOT.iterdir() if folder.is_dir())}
+    return [place for place in places if place + b"/" in data]
 
 
 def pages(stage: Path) -> list[str]:
@@ -78,7 +80,8 @@ def look(stage: Path, scratch: Path) -> None:
     version = re.search(r"project\(bpfwarden VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
     program = stage / "usr/sbin/bpfwarden"
 
-    wanted = ["usr/sbin/bpfwarden"]
+    wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/lib/sysusers.d/bpfwarden.conf", "usr/lib/tmpfiles.d/bpfwarden.conf",
+              "usr/lib/systemd/system/bpfwardend.service", "usr/lib/systemd/system/bpfwardend.socket"]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
     wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp")]
     wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",
