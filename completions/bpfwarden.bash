@@ -8,7 +8,7 @@ _bpfwarden_verbs() { # of the object $1
     audit) echo 'tail query stats' ;;
     grant) echo 'check show explain diff list init reload revoke' ;;
     host) echo 'check' ;;
-    session) echo 'list show revoke attach' ;;
+    session) echo 'list show revoke metrics attach' ;;
     esac
 }
 
@@ -26,6 +26,7 @@ _bpfwarden_options() { # of the command "$1"
     'session list') echo '--json --help' ;;
     'session show') echo '--json --help' ;;
     'session revoke') echo '--dry-run --json --help' ;;
+    'session metrics') echo '--json --help' ;;
     'session attach') echo '--grant --no-preload --json --help' ;;
     'host check') echo '--require --json --help' ;;
     'audit tail') echo '--follow --lines --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;

@@ -84,6 +84,7 @@ complete -c bpfwarden -n '__bpfwarden_is' -a session -d 'grants that are held op
 complete -c bpfwarden -n '__bpfwarden_is session' -a list -d 'the sessions that are open'
 complete -c bpfwarden -n '__bpfwarden_is session' -a show -d 'all that is known of one session'
 complete -c bpfwarden -n '__bpfwarden_is session' -a revoke -d 'end a session, and all that were derived from it'
+complete -c bpfwarden -n '__bpfwarden_is session' -a metrics -d 'figures of the daemon, as OpenMetrics text'
 complete -c bpfwarden -n '__bpfwarden_is session' -a attach -d 'run a command with a session of a grant'
 complete -c bpfwarden -n '__bpfwarden_at run' -l grant -r -F -a '(__bpfwarden_grants)' -d 'the grant: a file, or the name of an installed one'
 complete -c bpfwarden -n '__bpfwarden_at run' -l user -r -x -a '(__fish_complete_users)' -d 'who the command runs as (name or number)'

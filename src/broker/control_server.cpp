@@ -149,17 +149,32 @@ Result<> ControlServer::answer(wire::Message& request, wire::Writer& to) {
                     .advise("restart bpfwardend"));
 }
 
-// OpenMetrics 1.0 text.
+// OpenMetrics 1.0 text: a family's lines together, seconds as the unit, "# EOF" at the end.
 std::string ControlServer::metrics() const {
     std::uint64_t lost = 0;
     for (const auto& sink : log_.status()) lost += sink.lost;
-    return fmt::format(
+    const auto& totals = sessions_.totals();
+    std::string text = fmt::format(
         "# TYPE bpfwarden_sessions gauge\n# HELP bpfwarden_sessions Sessions that are open.\nbpfwarden_sessions {}\n"
-        "# TYPE bpfwarden_operations counter\n# HELP bpfwarden_operations Operations that were judged.\n"
+        "# TYPE bpfwarden_sessions_opened counter\n# HELP bpfwarden_sessions_opened Sessions since the start.\n"
+        "bpfwarden_sessions_opened_total {}\n"
+        "# TYPE bpfwarden_operations counter\n# HELP bpfwarden_operations Operations since the start.\n"
         "bpfwarden_operations_total{{verdict=\"allowed\"}} {}\nbpfwarden_operations_total{{verdict=\"refused\"}} {}\n"
         "# TYPE bpfwarden_audit_lost counter\n# HELP bpfwarden_audit_lost Audit events that a sink could not take.\n"
-        "bpfwarden_audit_lost_total {}\n# EOF\n",
-        sessions_.all().size(), sessions_.operations() - sessions_.refusals(), sessions_.refusals(), lost);
+        "bpfwarden_audit_lost_total {}\n"
+        "# TYPE bpfwarden_operation_seconds histogram\n# UNIT bpfwarden_operation_seconds seconds\n"
+        "# HELP bpfwarden_operation_seconds From the request to the answer.\n",
+        sessions_.all().size(), totals.sessions, totals.operations - totals.refusals, totals.refusals, lost);
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i < totals.within.size(); ++i) {
+        count += totals.within[i];
+        const auto bound = i < totals.bounds_us.size()
+                               ? fmt::format("{}", static_cast<double>(totals.bounds_us[i]) / 1e6)
+                               : std::string("+Inf");
+        text += fmt::format("bpfwarden_operation_seconds_bucket{{le=\"{}\"}} {}\n", bound, count);
+    }
+    return text + fmt::format("bpfwarden_operation_seconds_count {}\nbpfwarden_operation_seconds_sum {:.9f}\n# EOF\n",
+                              count, static_cast<double>(totals.latency_ns) / 1e9);
 }
 
 }  // namespace bpfwarden::broker

@@ -104,6 +104,7 @@ Result<Session*> Sessions::add(std::unique_ptr<Session> session) {
     do session->id = new_id();
     while (sessions_.contains(session->id));
     session->opened_ns = now_ns(CLOCK_REALTIME);
+    ++totals_.sessions;
     std::vector<grant::Resolved> grants;
     for (const auto& one : session->chain)
         if (const auto& lifetime = one->loaded.grant.lifetime_ms) {
@@ -258,10 +259,14 @@ std::size_t Sessions::drain(Session& session) {
     for (auto& event : events) {
         if (event.kind == "operation") {
             const bool no = event.text("verdict") == "refused";
-            ++operations_;
+            ++totals_.operations;
+            const auto latency = event.number("latency_ns").value_or(0);
+            totals_.latency_ns += latency;
+            const auto bucket = std::ranges::lower_bound(Totals::bounds_us, (latency + 999) / 1000);
+            ++totals_.within[static_cast<std::size_t>(bucket - Totals::bounds_us.begin())];
             ++session.operations;
             if (no) {
-                ++refusals_;
+                ++totals_.refusals;
                 ++session.refusals;
             }
             if (const auto id = event.number("map.id"))

@@ -2,6 +2,8 @@
 // All sessions: opened, derived, used, revoked, ended.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,9 +33,14 @@ class Sessions {
 
     // Hands what the workers wrote to the log, now.
     void drain();
-    // Answers by verdict, for metrics.
-    std::uint64_t operations() const { return operations_; }
-    std::uint64_t refusals() const { return refusals_; }
+    // For metrics: what was judged since the start, and how long it took.
+    struct Totals {
+        std::uint64_t operations = 0, refusals = 0, sessions = 0;
+        std::uint64_t latency_ns = 0;
+        static constexpr std::array<std::uint64_t, 6> bounds_us{10, 100, 1'000, 10'000, 100'000, 1'000'000};
+        std::array<std::uint64_t, bounds_us.size() + 1> within{};  // the last: longer than all bounds
+    };
+    const Totals& totals() const { return totals_; }
 
   private:
     Result<Session*> add(std::unique_ptr<Session> session);
@@ -63,7 +70,7 @@ class Sessions {
     std::vector<Orphan> orphans_;
     EventLoop::Watch orphan_timer_, drain_timer_;
     bool draining_ = false;
-    std::uint64_t operations_ = 0, refusals_ = 0;
+    Totals totals_;
     wire::Receiver receiver_;
 };
 

@@ -35,6 +35,15 @@ std::vector<Command> session_commands() {
          {session_id},
          {{"--dry-run", "", "say which sessions would end"}},
          session_revoke},
+        {"session",
+         "metrics",
+         "figures of the daemon, as OpenMetrics text",
+         "Sessions, operations by verdict, how long they took, and audit events that were lost; since the daemon's "
+         "start. "
+         "For a collector that runs a command, or a textfile directory.",
+         {},
+         {},
+         session_metrics},
         {.object = "session",
          .verb = "attach",
          .summary = "run a command with a session of a grant",
@@ -161,6 +170,16 @@ Result<int> session_revoke(const Args& args) {
     }
     BW_TRY(control.revoke_session(one.id));
     if (args.json) print({{"schema", "bpfwarden.session.revoke/1"}, {"revoked", one.id}});
+    return 0;
+}
+
+Result<int> session_metrics(const Args& args) {
+    auto control = BW_TRY(broker::Control::connect());
+    const auto text = BW_TRY(control.metrics());
+    if (args.json)
+        print({{"schema", "bpfwarden.session.metrics/1"}, {"openmetrics", text}});
+    else
+        fmt::print("{}", text);
     return 0;
 }
 

@@ -10,6 +10,7 @@ namespace bpfwarden::cli {
 Result<int> session_list(const Args& args);
 Result<int> session_show(const Args& args);
 Result<int> session_revoke(const Args& args);
+Result<int> session_metrics(const Args& args);
 Result<int> session_attach(const Args& args);
 Result<int> grant_reload(const Args& args);
 Result<int> grant_revoke(const Args& args);

@@ -354,6 +354,24 @@ TEST(Session, RevokingAGrantEndsItsSessions) {
     EXPECT_EQ(as_user(test_user(), [] { return outcome(create_map(::bpfw_open("filters"))); }), "ok");
 }
 
+TEST(Session, MetricsCountWhatHappened) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Daemon daemon({{"filters", filters}});
+    EXPECT_EQ(as_user(test_user(),
+                      [] {
+                          auto* session = ::bpfw_open("filters");
+                          return outcome(create_map(session)) + " " + outcome(create_map(session, BPF_MAP_TYPE_HASH));
+                      }),
+              "ok EPERM allow.map_types");
+    const auto text = daemon.tool({"session", "metrics"}).output;
+    for (const char* line :
+         {"bpfwarden_operations_total{verdict=\"allowed\"} 1\n", "bpfwarden_operations_total{verdict=\"refused\"} 1\n",
+          "bpfwarden_sessions_opened_total 1\n", "bpfwarden_operation_seconds_count 2\n",
+          "bpfwarden_audit_lost_total 0\n"})
+        EXPECT_NE(text.find(line), std::string::npos) << line << text;
+    EXPECT_TRUE(text.ends_with("# EOF\n"));
+}
+
 TEST(Session, WithoutADaemonThatIsSaid) {
     BW_SAME_ON_EVERY_KERNEL();
     const auto ran = [] {

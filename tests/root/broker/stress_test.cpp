@@ -109,6 +109,62 @@ TEST(Stress, ClientsThatDoNotRead) {
               "ok");
 }
 
+// Frames that are nearly right, by the thousand: the worker reads them all and goes on serving.
+TEST(Stress, MalformedFrames) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Daemon daemon({{"filters", filters}});
+    Actor holder(test_user(), [](Actor& actor) {
+        auto* session = ::bpfw_open("filters");
+        actor.say(outcome(create_map(session)));
+        (void)actor.listen();
+        std::mt19937 random(29);
+        const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+        // A map_create as the library sends it: {command, size of the attributes, attributes}.
+        bpf_attr attr{};
+        attr.map_type = BPF_MAP_TYPE_ARRAY;
+        attr.key_size = attr.value_size = 4;
+        attr.max_entries = 1;
+        attr.btf_fd = ~0U;
+        const std::uint32_t head[2] = {BPF_MAP_CREATE, sizeof attr};
+        std::vector<char> good(sizeof(RawHeader));
+        good.insert(good.end(), reinterpret_cast<const char*>(head), reinterpret_cast<const char*>(head + 2));
+        good.insert(good.end(), reinterpret_cast<const char*>(&attr), reinterpret_cast<const char*>(&attr + 1));
+        int end = -1;
+        const int on = 1;
+        for (int i = 0; i < cases(2000); ++i) {
+            if (end < 0) {
+                int pair[2];
+                if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) break;
+                ::setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+                if (!open_channel(::bpfw_fd(session), pair[1])) break;
+                ::close(pair[1]);
+                end = pair[0];
+            }
+            auto frame = good;
+            RawHeader header{.type = static_cast<std::uint16_t>(3 + below(7)),
+                             .length = good.size() - sizeof(RawHeader)};
+            // Now and then only the command, which has every other layout.
+            if (below(3) == 0) frame[sizeof header] = static_cast<char>(below(40));
+            std::memcpy(frame.data(), &header, sizeof header);
+            for (auto n = below(4); n > 0; --n) frame[below(frame.size())] = static_cast<char>(random());
+            if (below(8) == 0) frame.resize(1 + below(frame.size()));
+            char answer[4096];
+            if (::send(end, frame.data(), frame.size(), MSG_NOSIGNAL) < 0 ||
+                ::recv(end, answer, sizeof answer, 0) <= 0) {
+                ::close(end);
+                end = -1;
+            }
+        }
+        actor.say(outcome(create_map(session)));
+        (void)actor.listen();
+    });
+    ASSERT_EQ(holder.hear(), "ok");
+    const auto worker = daemon.worker();
+    holder.tell();
+    EXPECT_EQ(holder.hear(), "ok");
+    EXPECT_EQ(daemon.worker(), worker) << "it was not another one";
+}
+
 // 10^n operations leave no fd behind in any process of the daemon's.
 TEST(Stress, FdsStayFlat) {
     BW_SAME_ON_EVERY_KERNEL();
