@@ -33,7 +33,24 @@ Result<Reader::File> Reader::open_file(const std::string& path) {
 // PATH and its rotated files as far as `known` (all of them without one), oldest first. They are opened newest first:
 // while the daemon rotates, a file moves in the same direction as we do, so we can meet it twice but not miss it. In
 // the middle of that one number has no file, so the row ends only where two are missing.
+//
+// A reader that is slower than two rotations could take a file that is newer than all it has for an older one, or take
+// two numbers that were missing one after the other for the end. So it holds only if the newest file is the same before
+// and after.
 Result<std::deque<Reader::File>> Reader::newer_than(const std::string& path, const File* known) {
+    const auto newest = [&] {
+        struct stat status{};
+        return ::stat(path.c_str(), &status) == 0 ? std::pair(status.st_dev, status.st_ino) : std::pair<dev_t, ino_t>();
+    };
+    constexpr int most_tries = 1000;  // rotations that follow each other so closely end some day
+    for (int tries = 0;; ++tries) {
+        const auto before = newest();
+        auto files = listed(path, known);
+        if (!files || newest() == before || tries == most_tries) return files;
+    }
+}
+
+Result<std::deque<Reader::File>> Reader::listed(const std::string& path, const File* known) {
     std::deque<File> files;
     const auto same = [](const File& a, const File& b) { return a.device == b.device && a.inode == b.inode; };
     unsigned missing = 0;

@@ -64,6 +64,7 @@ class Reader {
     explicit Reader(std::string path) : path_(std::move(path)) {}
     static Result<File> open_file(const std::string& path);
     static Result<std::deque<File>> newer_than(const std::string& path, const File* known);
+    static Result<std::deque<File>> listed(const std::string& path, const File* known);
     std::optional<Item> next_line();
     bool fill();
     void follow_rotation();

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -42,12 +41,8 @@ static Result<std::string> search(const CgroupRoot& root, ino_t inode) {
     return fail(Error::from_errno(ENOENT, "the path of a control group cannot be told"));
 }
 
-Result<Cgroup> cgroup_of(FdRef fd, const CgroupRoot& root) {
-    const auto type = kernel::file_system_type(fd);
-    if (!type || *type != CGROUP2_SUPER_MAGIC) return not_it("the fd is no control group");
-    struct stat info{}, again{};
-    if (::fstat(fd.get(), &info) != 0) return fail_errno("fstat");
-    if (!S_ISDIR(info.st_mode)) return not_it("the fd is no control group's directory");
+static Result<std::string> path_of(FdRef fd, const struct stat& info, const CgroupRoot& root) {
+    struct stat again{};
     char path[4096];
     const auto n = ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), path, sizeof path);
     if (n < 0) return fail_errno("readlink of a control group");
@@ -55,12 +50,27 @@ Result<Cgroup> cgroup_of(FdRef fd, const CgroupRoot& root) {
     if (name.starts_with(root.mount) && ::stat(std::string(name).c_str(), &again) == 0 && again.st_ino == info.st_ino &&
         again.st_dev == info.st_dev) {
         name.remove_prefix(root.mount.size());
-        return Cgroup{name.empty() ? "/" : std::string(name), info.st_ino};
+        return name.empty() ? "/" : std::string(name);
     }
     struct stat top{};
     if (::stat(root.mount.c_str(), &top) == 0 && top.st_ino == info.st_ino && top.st_dev == info.st_dev)
-        return Cgroup{"/", info.st_ino};
-    return Cgroup{BW_TRY(search(root, info.st_ino)), info.st_ino};
+        return std::string("/");
+    return search(root, info.st_ino);
+}
+
+Result<Cgroup> Cgroups::of(FdRef fd, const CgroupRoot& root) {
+    struct stat info{};
+    if (::fstat(fd.get(), &info) != 0) return fail_errno("fstat");
+    // There is one cgroup2 hierarchy in a machine, and so one device.
+    if (info.st_dev != root.device || !S_ISDIR(info.st_mode)) return not_it("the fd is no control group");
+    auto known = known_.find(info.st_ino);
+    if (known == known_.end()) {
+        auto path = BW_TRY(path_of(fd, info, root));
+        constexpr std::size_t most_known = 1024;
+        if (known_.size() >= most_known) known_.clear();
+        known = known_.emplace(info.st_ino, std::move(path)).first;
+    }
+    return Cgroup{known->second, info.st_ino};
 }
 
 Result<std::string> interface_name(std::uint32_t index) {

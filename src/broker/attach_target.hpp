@@ -2,7 +2,10 @@
 // What a program would be attached to, found out from the very fd or number that the kernel will be given.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "base/fd.hpp"
@@ -25,8 +28,14 @@ struct Cgroup {
 //
 // Soundness: the path is what the kernel says of the fd, and it is looked up again and must lead to the same inode, so
 // a mount of part of the hierarchy somewhere else cannot pass for another cgroup. A cgroup2 directory cannot be
-// renamed.
-Result<Cgroup> cgroup_of(FdRef fd, const CgroupRoot& root);
+// renamed, and its inode number has 64 bits that are never given again (kernfs), so a path that was found once holds.
+class Cgroups {
+  public:
+    Result<Cgroup> of(FdRef fd, const CgroupRoot& root);
+
+  private:
+    std::map<ino_t, std::string> known_;
+};
 
 // "eth0" for its index in this process's network namespace.
 Result<std::string> interface_name(std::uint32_t index);

@@ -33,6 +33,7 @@ struct SessionState {
     Ledger& ledger;
     const Machine& machine;
     Objects objects = {};
+    Cgroups cgroups = {};
     std::set<std::uint64_t> perf_events = {};  // that this session opened
     // Asked when a limit on maps is reached: forgets those that nobody holds any more; how many went.
     std::function<std::size_t()> forget_dead_maps = {};

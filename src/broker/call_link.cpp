@@ -40,7 +40,7 @@ bool add_cgroup(CallState& state, int fd, grant::Attach& attach, std::uint64_t* 
     if (fd < 0) return state.failed(EBADF);
     if (!state.session.machine.cgroups)
         return state.refused(EOPNOTSUPP, "session", "", "this machine has no cgroup2 hierarchy");
-    const auto cgroup = cgroup_of(FdRef(fd), *state.session.machine.cgroups);
+    const auto cgroup = state.session.cgroups.of(FdRef(fd), *state.session.machine.cgroups);
     if (!cgroup) return state.failed(cgroup.error().number() != 0 ? cgroup.error().number() : EBADF);
     attach.targets.emplace_back(grant::Target::cgroups, cgroup->path);
     state.out.target = cgroup->path;

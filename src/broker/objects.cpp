@@ -46,8 +46,7 @@ Result<Objects::StandIn> Objects::make() const {
 }
 
 void Objects::prepare() {
-    constexpr std::size_t enough = 2;
-    while (spare_.size() < enough) {
+    while (spare_.size() < enough_) {
         auto made = make();
         if (!made) return;  // whoever needs one is told
         spare_.push_back(std::move(*made));

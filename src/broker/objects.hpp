@@ -73,8 +73,8 @@ class Objects {
     // Keeps the object; may be called again for one more stand-in of the same.
     Result<UniqueFd> hand_out(std::shared_ptr<Program> program);
     Result<UniqueFd> hand_out(std::shared_ptr<Link> link);
-    // Makes a few stand-ins in advance: a socket pair costs as much as the rest of a call, and the time after an answer
-    // is nobody's. `watch` is called with each new one.
+    // Makes stand-ins in advance, when nobody waits for an answer: a socket pair costs as much as the rest of a call.
+    // `watch` is called with each new one.
     void prepare();
     std::function<void(const StandIn&)> watch;
 
@@ -119,6 +119,8 @@ class Objects {
     Result<UniqueFd> hold(Held held);
     const Held* find(FdRef fd) const;
 
+    // As many as most programs make at their start.
+    static constexpr std::size_t enough_ = 32;
     std::vector<StandIn> spare_;
     std::unordered_map<Handle, Held> held_;
     std::map<std::uint32_t, Map> maps_;  // by id

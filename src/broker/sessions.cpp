@@ -344,6 +344,7 @@ void Sessions::settle(Session& session) {
             const auto used = session.own().used(count);
             level->give_back(count, used - std::min(used, kept));
         }
+    orphan_pause_ns_ = 0;
     if (!orphans_.empty()) recheck_orphans();
 }
 
@@ -361,10 +362,12 @@ void Sessions::recheck_orphans() {
             return true;
         });
     }
-    constexpr std::uint64_t again_ns = 5'000'000'000;
     orphan_timer_ = {};
     if (orphans_.empty()) return;
-    if (auto timer = loop_.at(now_ns(CLOCK_MONOTONIC) + again_ns, [this] { recheck_orphans(); }))
+    // Soon at first: most are let go of by a process that is just ending.
+    constexpr std::uint64_t shortest_ns = 50'000'000, longest_ns = 5'000'000'000;
+    orphan_pause_ns_ = std::clamp(2 * orphan_pause_ns_, shortest_ns, longest_ns);
+    if (auto timer = loop_.at(now_ns(CLOCK_MONOTONIC) + orphan_pause_ns_, [this] { recheck_orphans(); }))
         orphan_timer_ = std::move(*timer);
 }
 

@@ -69,6 +69,7 @@ class Sessions {
     std::map<std::string, std::unique_ptr<Session>> sessions_;
     std::vector<Orphan> orphans_;
     EventLoop::Watch orphan_timer_, drain_timer_;
+    std::uint64_t orphan_pause_ns_ = 0;
     bool draining_ = false;
     Totals totals_;
     wire::Receiver receiver_;

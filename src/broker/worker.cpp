@@ -49,7 +49,6 @@ class Worker {
         if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
             !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
             return 1;
-        state_.objects.prepare();
         while (!over_) {
             std::array<epoll_event, 64> events;
             const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
@@ -86,6 +85,7 @@ class Worker {
                 break;
             case Source::stand_in:
                 state_.objects.drop(number);
+                state_.objects.prepare();
                 break;
         }
     }
@@ -127,6 +127,7 @@ class Worker {
         const int number = channel.get();
         if (watch(channel, EPOLLIN, tag(Source::channel, static_cast<std::uint64_t>(number))))
             channels_.insert_or_assign(number, std::move(channel));
+        state_.objects.prepare();
     }
 
     void serve(int number) {
@@ -148,7 +149,7 @@ class Worker {
         const auto sent = wire::send(at->second, wire::Type::answer, (*message)->id, answer_.bytes(),
                                      {&fd, answer_fd_ ? 1U : 0U}, MSG_DONTWAIT);
         if (!sent) channels_.erase(at);
-        state_.objects.prepare();
+        answer_fd_.reset();
     }
 
     void dispatch(wire::Message& message, std::uint64_t began) {

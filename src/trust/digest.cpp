@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/digest.hpp"
 
-#include <fmt/format.h>
 #include <openssl/evp.h>
 
 #include <memory>
@@ -24,8 +23,12 @@ class Sha256 {
         unsigned size = 0;
         if (!good_ || EVP_DigestFinal_ex(context_.get(), digest, &size) != 1)
             return fail(Error(Code::failed, "SHA-256 failed").because("the cryptographic library refused it"));
-        std::string text;
-        for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
+        static constexpr char digits[] = "0123456789abcdef";
+        std::string text(2 * std::size_t{size}, '0');
+        for (std::size_t i = 0; i < size; ++i) {
+            text[2 * i] = digits[digest[i] >> 4];
+            text[2 * i + 1] = digits[digest[i] & 15];
+        }
         return text;
     }
 
