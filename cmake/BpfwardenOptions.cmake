@@ -48,7 +48,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # libstdc++ 12's stable_partition and stable_sort use what it deprecates itself.
-  target_compile_options(bpfwarden_options INTERFACE -Wno-deprecated-declarations)
+  target_compile_options(bpfwarden_options INTERFACE -Wno-deprecated-declarations
+    # As above.
+    -Wno-missing-field-initializers -Wno-missing-designated-field-initializers)
 endif()
 option(BPFWARDEN_WERROR "Warnings are errors" ON)
 if(BPFWARDEN_WERROR)
