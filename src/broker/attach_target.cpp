@@ -12,6 +12,7 @@
 
 #include <filesystem>
 
+#include "kernel/file.hpp"
 #include "kernel/mount.hpp"
 
 namespace bpfwarden::broker {
@@ -85,12 +86,8 @@ Result<std::string> interface_name(std::uint32_t index) {
 
 Result<std::uint64_t> perf_event_id(FdRef fd) {
     std::uint64_t id = 0;
-    // ENOTTY from what is no perf event; other drivers' fds could know this number, so the kernel's name of it is
-    // asked.
-    char name[64];
-    const auto n = ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), name, sizeof name);
-    if (n < 0 || std::string_view(name, static_cast<std::size_t>(n)) != "anon_inode:[perf_event]")
-        return not_it("the fd is no perf event");
+    // Other drivers' fds could know the number of this ioctl.
+    if (!kernel::kernel_calls_it(fd, "anon_inode:[perf_event]")) return not_it("the fd is no perf event");
     if (::ioctl(fd.get(), PERF_EVENT_IOC_ID, &id) != 0) return fail_errno("ioctl(PERF_EVENT_IOC_ID)");
     return id;
 }

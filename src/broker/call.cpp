@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "broker/call_state.hpp"
+#include "kernel/file.hpp"
 
 namespace bpfwarden::broker {
 
@@ -69,17 +70,11 @@ std::string CallState::name(kernel::NameKind kind, std::uint32_t value) {
     return known ? std::string(*known) : std::to_string(value);
 }
 
-static bool kernel_calls_it(int fd, std::string_view name) {
-    char link[64];
-    const auto n = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), link, sizeof link);
-    // The kernel's own names have no slash before them, as every file's path has.
-    return n > 0 && std::string_view(link, static_cast<std::size_t>(n)) == name;
-}
-
 std::shared_ptr<Program> CallState::program(std::uint32_t index) const {
     if (index == wire::no_fd) return nullptr;
     if (auto program = session.objects.program(fds_[index])) return program;
-    if (!session.rights.gives_programs() || !kernel_calls_it(fds_[index].get(), "anon_inode:bpf-prog")) return nullptr;
+    if (!session.rights.gives_programs() || !kernel::kernel_calls_it(fds_[index], "anon_inode:bpf-prog"))
+        return nullptr;
     return session.objects.program_by_id(object_id(fds_[index].get()));
 }
 std::shared_ptr<Link> CallState::link(std::uint32_t index) const {
@@ -88,7 +83,7 @@ std::shared_ptr<Link> CallState::link(std::uint32_t index) const {
 
 bool CallState::own_map(int fd, std::string& type) {
     // Maps and programs are numbered separately, and the info of both begins alike.
-    if (!kernel_calls_it(fd, "anon_inode:bpf-map")) return failed(EBADF);
+    if (!kernel::kernel_calls_it(FdRef(fd), "anon_inode:bpf-map")) return failed(EBADF);
     const auto* map = session.objects.map(object_id(fd));
     if (map == nullptr)
         return refused(EPERM, "session", session.rights.last().file,

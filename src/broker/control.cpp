@@ -104,18 +104,6 @@ Result<std::uint64_t> Control::revoke_grant(const std::string& name) {
     return ended;
 }
 
-Result<std::vector<SocketRecord>> Control::sockets() {
-    auto from = BW_TRY(ask(ControlRequest::list_sockets, {}));
-    std::vector<SocketRecord> all;
-    for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
-        SocketRecord record;
-        for (auto* text : {&record.grant, &record.revision, &record.path}) *text = from.text();
-        all.push_back(std::move(record));
-    }
-    if (!from.done()) return broken();
-    return all;
-}
-
 Result<std::string> Control::metrics() {
     auto from = BW_TRY(ask(ControlRequest::metrics, {}));
     auto text = from.text();

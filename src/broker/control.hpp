@@ -16,7 +16,6 @@ enum class ControlRequest : std::uint16_t {
     revoke_session,  // {id}
     reload_grants,
     revoke_grant,  // {name}
-    list_sockets,
     metrics,
 };
 
@@ -28,9 +27,6 @@ struct SessionRecord {
     std::uint64_t left_ms = 0;    // of its lifetime; 0: no end
     std::uint64_t programs = 0, maps = 0, links = 0, map_memory = 0;
     std::uint64_t operations = 0, refusals = 0;
-};
-struct SocketRecord {
-    std::string grant, revision, path;
 };
 struct ReloadRecord {
     std::vector<std::string> added, changed, removed, same;
@@ -49,7 +45,6 @@ class Control {
     Result<> revoke_session(const std::string& id);
     Result<ReloadRecord> reload();
     Result<std::uint64_t> revoke_grant(const std::string& name);
-    Result<std::vector<SocketRecord>> sockets();
     // OpenMetrics text.
     Result<std::string> metrics();
 

@@ -132,13 +132,6 @@ Result<> ControlServer::answer(wire::Message& request, wire::Writer& to) {
         case ControlRequest::revoke_grant:
             to.number(static_cast<std::uint64_t>(BW_TRY(grants_.revoke(from.text()))));
             return {};
-        case ControlRequest::list_sockets: {
-            const auto all = grants_.list();
-            to.number(static_cast<std::uint32_t>(all.size()));
-            for (const auto& one : all)
-                for (const auto* text : {&one.name, &one.revision, &one.socket}) to.text(*text);
-            return {};
-        }
         case ControlRequest::metrics:
             sessions_.drain();
             to.text(metrics());

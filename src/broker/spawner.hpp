@@ -49,7 +49,6 @@ class Spawner {
     // Which of these maps there still are.
     Result<std::vector<std::uint32_t>> living_maps(const std::vector<std::uint32_t>& ids);
     FdRef socket() const { return socket_; }
-    pid_t pid() const { return child_.pid(); }
 
   private:
     Spawner(UniqueFd socket, kernel::Child child) : socket_(std::move(socket)), child_(std::move(child)) {}

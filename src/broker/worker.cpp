@@ -216,10 +216,9 @@ class Worker {
         if (!outcome.program_sha256.empty()) event.text("program.sha256", outcome.program_sha256);
         if (!outcome.target.empty()) event.text("target", outcome.target);
         if (outcome.map_id != 0) event.number("map.id", outcome.map_id).number("map.memory", outcome.map_memory);
-        // What failed before there was anything to judge (an fd that is none) was neither allowed nor refused.
-        event.text("verdict", outcome.refusal || !reason.empty()          ? "refused"
-                              : error != 0 && outcome.verdict.key.empty() ? "failed"
-                                                                          : "allowed");
+        // What failed before there was anything to judge (an fd that is none) did not get past this process either.
+        const bool refused = outcome.refusal || !reason.empty() || (error != 0 && outcome.verdict.key.empty());
+        event.text("verdict", refused ? "refused" : "allowed");
         if (error != 0) event.number("errno", error);
         if (outcome.refusal) {
             event.text("key", outcome.refusal->key);

@@ -132,8 +132,8 @@ Result<int> serve(const Options& options) {
     loop.keep_watchdog();
     log.append(audit::Event{.kind = "daemon_start"}.set("pid", ::getpid()));
     log.flush();
-    ::sd_notifyf(0, "READY=1\nSTATUS=%zu sockets", grants.list().size());
-    fmt::print(stderr, "bpfwardend: serving {} sockets in {}\n", grants.list().size(), options.places.run);
+    ::sd_notifyf(0, "READY=1\nSTATUS=%zu sockets", grants.count());
+    fmt::print(stderr, "bpfwardend: serving {} sockets in {}\n", grants.count(), options.places.run);
     const int status = BW_TRY(loop.run());
     ::sd_notify(0, "STOPPING=1");
     sessions.drain();

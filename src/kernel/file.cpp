@@ -2,6 +2,7 @@
 #include "kernel/file.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace bpfwarden::kernel {
 
@@ -32,6 +33,12 @@ Result<> write_file_at(FdRef directory, const char* name, std::string_view text)
     if (n < 0) return fail_errno(std::string("writing to ") + name);
     if (static_cast<std::size_t>(n) != text.size()) return fail(Code::failed, std::string("a short write to ") + name);
     return {};
+}
+
+bool kernel_calls_it(FdRef fd, std::string_view name) {
+    char link[64];
+    const auto n = ::readlink(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), link, sizeof link);
+    return n > 0 && std::string_view(link, static_cast<std::size_t>(n)) == name;
 }
 
 }  // namespace bpfwarden::kernel

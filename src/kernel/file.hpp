@@ -15,4 +15,8 @@ Result<std::string> read_file_at(FdRef directory, const char* name);
 // One write(2) of the whole text: the kernel's control files take it in one piece or not at all.
 Result<> write_file_at(FdRef directory, const char* name, std::string_view text);
 
+// Whether the kernel calls this fd so: "anon_inode:bpf-map", "anon_inode:[perf_event]". Its own names have no slash
+// before them, as the path of every file has.
+bool kernel_calls_it(FdRef fd, std::string_view name);
+
 }  // namespace bpfwarden::kernel
