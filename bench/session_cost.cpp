@@ -191,7 +191,7 @@ bool measure(Bench& bench, int rounds) {
             good = step("map_create", batch, Task::map, [&] { return bench.map(side); }) &&
                    step("prog_load", batch, Task::load, [&] { return bench.load(side, bench.small); }) &&
                    step("link_create", batch, Task::link, [&] { return bench.link(side, programs[side]); }) &&
-                   (round % 20 != 0 ||
+                   (round % 4 != 0 ||
                     step("prog_load_large", 1, Task::large, [&] { return bench.load(side, bench.large); }));
             if (!good || side == hop_side) continue;
             good = sample("lookup", side, round, batch, [&] {
