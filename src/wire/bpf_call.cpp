@@ -59,21 +59,29 @@ std::uint32_t BpfRequest::add_fd(int fd) {
 Result<> BpfRequest::add_instructions(const bpf_attr& attr, std::vector<int>& fd_array) {
     const auto* given = reinterpret_cast<const bpf_insn*>(attr.insns);
     const auto* array = reinterpret_cast<const int*>(attr.fd_array);
-    std::vector<bpf_insn> copy(given, given + attr.insn_cnt);
+    const std::span<const bpf_insn> code(given, attr.insn_cnt);
+    body_.block(std::as_bytes(code));
+    const auto begin = body_.bytes().size() - code.size_bytes();
+    const auto replace = [&](std::size_t i, const bpf_insn& insn) { body_.replace(begin + i * sizeof insn, insn); };
     std::size_t longest = 0;
-    for (std::size_t i = 0; i < copy.size(); ++i) {
-        auto& insn = copy[i];
-        if (names_map_fd(insn)) insn.imm = static_cast<std::int32_t>(add_fd(insn.imm));
+    for (std::size_t i = 0; i < code.size(); ++i) {
+        auto insn = code[i];
+        if (names_map_fd(insn)) {
+            insn.imm = static_cast<std::int32_t>(add_fd(insn.imm));
+            replace(i, insn);
+        }
         if (names_map_index(insn) && insn.imm >= 0) longest = std::max(longest, static_cast<std::size_t>(insn.imm) + 1);
         if (names_module(insn) && insn.off > 0) longest = std::max(longest, static_cast<std::size_t>(insn.off) + 1);
-        if (names_btf(insn) && i + 1 < copy.size() && copy[i + 1].imm > 0)
-            copy[i + 1].imm = static_cast<std::int32_t>(add_fd(copy[i + 1].imm)) + 1;
+        if (names_btf(insn) && i + 1 < code.size() && code[i + 1].imm > 0) {
+            auto second = code[i + 1];
+            second.imm = static_cast<std::int32_t>(add_fd(second.imm)) + 1;
+            replace(i + 1, second);
+        }
         if (insn.code == wide_load) ++i;
     }
     // The kernel bounds the array by nothing but its use.
     if (longest > most_fds) return fail(Error::from_errno(E2BIG, "the program names too many file descriptors"));
     if (array != nullptr) fd_array.assign(array, array + longest);
-    body_.block(std::as_bytes(std::span(copy)));
     return {};
 }
 

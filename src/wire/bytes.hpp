@@ -38,6 +38,12 @@ class Writer {
     }
     void clear() { bytes_.clear(); }
     Bytes bytes() const { return bytes_; }
+    // Writes over what is there; `at` and what is behind it must be.
+    template <class T>
+        requires std::is_trivially_copyable_v<T>
+    void replace(std::size_t at, T value) {
+        std::memcpy(bytes_.data() + at, &value, sizeof value);
+    }
 
   private:
     std::vector<std::byte> bytes_;

@@ -103,12 +103,15 @@ Result<> send(FdRef socket, Type type, std::uint32_t id, Bytes body, std::span<c
     return {};
 }
 
-Receiver::Receiver() : buffer_(sizeof(Header) + largest_inline_body) {}
+static constexpr std::size_t largest_message = sizeof(Header) + largest_inline_body;
+
+// Not filled: most messages touch little of it.
+Receiver::Receiver() : buffer_(std::make_unique_for_overwrite<std::byte[]>(largest_message)) {}
 
 static Failure broken(std::string what) { return fail(Error::from_errno(EPROTO, std::move(what))); }
 
 Result<std::optional<Message>> Receiver::receive(FdRef socket, int flags) {
-    iovec part{buffer_.data(), buffer_.size()};
+    iovec part{buffer_.get(), largest_message};
     alignas(cmsghdr) char control[CMSG_SPACE((most_fds + 1) * sizeof(int)) + CMSG_SPACE(sizeof(ucred)) + 64];
     msghdr raw{};
     raw.msg_iov = &part;
@@ -144,7 +147,7 @@ Result<std::optional<Message>> Receiver::receive(FdRef socket, int flags) {
 
     Header header;
     if (static_cast<std::size_t>(n) < sizeof header) return broken("a message has no header");
-    std::memcpy(&header, buffer_.data(), sizeof header);
+    std::memcpy(&header, buffer_.get(), sizeof header);
     if (header.magic != magic) return broken("a message is not in bpfwarden's protocol");
     if (header.version < oldest_version || header.version > version)
         return broken("a message is in version " + std::to_string(header.version) + " of the protocol, and this is " +
@@ -159,7 +162,7 @@ Result<std::optional<Message>> Receiver::receive(FdRef socket, int flags) {
         message.body = message.large.bytes();
     } else {
         if (here != header.length) return broken("a message is not as long as its header says");
-        message.body = Bytes(buffer_).subspan(sizeof header, here);
+        message.body = Bytes(buffer_.get() + sizeof header, here);
     }
     message.type = static_cast<Type>(header.type);
     message.id = header.id;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages between bpfwarden's processes and to its clients, over SOCK_SEQPACKET sockets: a fixed header, a body, file
-// descriptors. A body over 64 KiB travels in a memfd that is sealed against every change, and so is the receiver's
+// descriptors. A body over 128 KiB travels in a memfd that is sealed against every change, and so is the receiver's
 // private copy without being copied.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -48,7 +49,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 24);
 
-inline constexpr std::size_t largest_inline_body = 64 * 1024;
+inline constexpr std::size_t largest_inline_body = 128 * 1024;
 // A million instructions with their debug information, and room.
 inline constexpr std::size_t largest_body = 64 * 1024 * 1024;
 // SCM_MAX_FD is 253.
@@ -104,7 +105,7 @@ class Receiver {
     Result<std::optional<Message>> receive(FdRef socket, int flags = 0);
 
   private:
-    std::vector<std::byte> buffer_;
+    std::unique_ptr<std::byte[]> buffer_;  // for the header and a body
 };
 
 // An error as the body of an answer, and back.
