@@ -71,6 +71,7 @@ constexpr AllowedCall of_worker[] = {
     bpf(BPF_LINK_DETACH),
     bpf(BPF_ITER_CREATE),
     bpf(BPF_PROG_BIND_MAP),
+    {SYS_sched_yield},
     {SYS_epoll_create1},
     {SYS_epoll_ctl},
     {SYS_epoll_wait},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/worker.hpp"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 
 #include "audit/record.hpp"
 #include "broker/protocol.hpp"
+#include "wire/patience.hpp"
 
 namespace bpfwarden::broker {
 
@@ -51,7 +53,12 @@ class Worker {
             return 1;
         while (!over_) {
             std::array<epoll_event, 64> events;
-            const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+            int n = 0;
+            const auto wait = [&](int timeout_ms) {
+                n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+                return n != 0;
+            };
+            if (!patience_.look_for([&] { return wait(0); })) wait(-1);
             if (n < 0 && errno != EINTR) return 1;
             for (int i = 0; i < n; ++i) {
                 const auto& event = events[static_cast<std::size_t>(i)];
@@ -325,6 +332,8 @@ class Worker {
     SessionState state_;
     UniqueFd epoll_;
     std::unordered_map<int, UniqueFd> channels_;
+    // Calls come in bursts: a program's start.
+    wire::Patience patience_{std::chrono::microseconds(100)};
     wire::Receiver receiver_, control_receiver_, opener_receiver_;
     wire::Writer answer_;
     UniqueFd answer_fd_;
@@ -334,6 +343,11 @@ class Worker {
 
 }  // namespace
 
-int run_worker(WorkerSetup setup, const Machine& machine) { return Worker(std::move(setup), machine).run(); }
+int run_worker(WorkerSetup setup, const Machine& machine) {
+    // The memory of one large program is kept for the next, and not page by page asked for again.
+    ::mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    ::mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    return Worker(std::move(setup), machine).run();
+}
 
 }  // namespace bpfwarden::broker

@@ -80,6 +80,12 @@ Result<> send_until(int fd, wire::Type type, std::uint32_t id, wire::Bytes body,
 }
 
 Result<std::optional<wire::Message>> receive_until(Channel& channel, int session, Clock::time_point deadline) {
+    Result<std::optional<wire::Message>> early = fail(Error::from_errno(EAGAIN, ""));
+    const auto look = [&] {
+        early = channel.receiver.receive(FdRef(channel.fd.get()), MSG_DONTWAIT);
+        return early || early.error().number() != EAGAIN;
+    };
+    if (channel.patience.look_for(look)) return early;
     const bool endless = deadline == Clock::time_point::max();
     for (;;) {
         if (!endless) BW_TRY(wait_for(channel.fd.get(), POLLIN, session, deadline));

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "client/held_fd.hpp"
 #include "wire/message.hpp"
+#include "wire/patience.hpp"
 
 namespace bpfwarden::client {
 
@@ -24,6 +25,8 @@ struct Channel {
     std::uint64_t epoch = 0;  // of the process that made it
     std::uint32_t last_id = 0;
     wire::Receiver receiver;
+    // Most calls are answered within it; a large program takes longer to verify, and then this thread sleeps.
+    wire::Patience patience{std::chrono::microseconds(100)};
 };
 
 // A request's answer, on the channel that it came by, which is the session's again when this is gone.

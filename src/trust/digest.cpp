@@ -13,7 +13,9 @@ namespace {
 class Sha256 {
   public:
     Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-        good_ = context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1;
+        // Looked up once: each time it would cost more than hashing a small program.
+        static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+        good_ = context_ && algorithm != nullptr && EVP_DigestInit_ex(context_.get(), algorithm, nullptr) == 1;
     }
     void add(std::span<const std::byte> bytes) {
         good_ = good_ && EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1;
