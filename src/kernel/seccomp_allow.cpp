@@ -4,13 +4,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <vector>
+
+#include "kernel/seccomp_filter.hpp"
 
 namespace bpfwarden::kernel {
 
@@ -47,10 +46,7 @@ Result<> allow_only(std::span<const AllowedCall> calls) {
         code.push_back(load(offsetof(seccomp_data, nr)));
     }
     code.push_back(BPF_STMT(BPF_RET | BPF_K, deny));
-    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl(PR_SET_NO_NEW_PRIVS)");
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
-        return fail_errno("installing a seccomp filter");
+    BW_TRY(install_filter(code));
     return {};
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Installs a seccomp filter.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <span>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+namespace bpfwarden::kernel {
+
+struct SeccompFlags {
+    bool all_threads = false;   // TSYNC: for every thread of the process, or for none
+    bool log = false;           // every action but ALLOW is logged, where actions_logged has it
+    bool speculate = false;     // SPEC_ALLOW: without the speculative store bypass mitigation, on kernels before 5.16
+    bool new_listener = false;  // gives the fd at which USER_NOTIF is answered; with TSYNC since 5.7
+};
+
+// For this thread, what it makes from now on, and for good; sets no_new_privs first, so that no privilege is needed
+// (seccomp(2); Linux 3.17, log 4.14, listeners 5.0). The fd of the listener, if one was asked for.
+Result<UniqueFd> install_filter(std::span<const sock_filter> program, SeccompFlags flags = {});
+
+}  // namespace bpfwarden::kernel
