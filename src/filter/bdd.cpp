@@ -2,6 +2,7 @@
 #include "filter/bdd.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace bpfwarden::filter {
 
@@ -20,29 +21,51 @@ unsigned Diagrams::variable(Word word, unsigned bit) {
     return places[static_cast<std::size_t>(word)] * 32 + (31 - bit);
 }
 
-Diagrams::Diagrams(std::size_t most_nodes) : most_(most_nodes) {
-    (void)end(0);
+static std::size_t hash(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+    std::uint64_t mixed = (std::uint64_t{a} << 32 | b) * 0x9e3779b97f4a7c15U;
+    mixed = (mixed ^ mixed >> 29 ^ c) * 0xbf58476d1ce4e5b9U;
+    return mixed ^ mixed >> 32;
+}
+
+Diagrams::Diagrams(std::size_t most_nodes)
+    : most_(most_nodes), steps_left_(16 * most_nodes), slots_(std::size_t{1} << 14), chosen_(std::size_t{1} << 16) {
+    // Slot numbers count from one, so the first is never in the table; it is the end 0, which nobody makes again.
+    nodes_.push_back({no_variable, 0, 0});
     (void)end(1);
 }
 
-Diagram Diagrams::end(std::uint32_t value) {
-    const auto [at, is_new] = known_.try_emplace({no_variable, value, 0}, static_cast<std::uint32_t>(nodes_.size()));
-    if (is_new) nodes_.push_back({no_variable, value, 0});
-    return {at->second};
+std::size_t Diagrams::slot_of(const Inner& inner) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = hash(inner.variable, inner.low, inner.high) & mask;
+    while (slots_[at] != 0 && nodes_[slots_[at]] != inner) at = (at + 1) & mask;
+    return at;
 }
 
-Diagram Diagrams::make(std::uint32_t variable, Diagram low, Diagram high) {
-    if (low == high) return low;
-    const Key key{variable, low.id, high.id};
-    if (const auto at = known_.find(key); at != known_.end()) return {at->second};
+void Diagrams::grow() {
+    slots_.assign(2 * slots_.size(), 0);
+    for (std::uint32_t id = 1; id < nodes_.size(); ++id) slots_[slot_of(nodes_[id])] = id;
+    // More to remember, too; what was remembered is found again.
+    if (chosen_.size() < slots_.size()) chosen_.assign(slots_.size(), {});
+}
+
+Diagram Diagrams::keep(const Inner& inner) {
+    const auto at = slot_of(inner);
+    if (slots_[at] != 0) return {slots_[at]};
     if (nodes_.size() >= most_) {
         full_ = true;
         return {};
     }
     const auto id = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.push_back({variable, low.id, high.id});
-    known_.emplace(key, id);
+    nodes_.push_back(inner);
+    slots_[at] = id;
+    if (2 * nodes_.size() > slots_.size()) grow();
     return {id};
+}
+
+Diagram Diagrams::end(std::uint32_t value) { return value == 0 ? Diagram{} : keep({no_variable, value, 0}); }
+
+Diagram Diagrams::make(std::uint32_t variable, Diagram low, Diagram high) {
+    return low == high ? low : keep({variable, low.id, high.id});
 }
 
 Diagram Diagrams::bit(Word word, unsigned number) { return make(variable(word, number), truth(false), truth(true)); }
@@ -53,8 +76,13 @@ Diagram Diagrams::choose(Diagram condition, Diagram yes, Diagram no) {
     if (condition == truth(true) || yes == no) return yes;
     if (condition == truth(false)) return no;
     if (yes == truth(true) && no == truth(false)) return condition;
-    const Key key{condition.id, yes.id, no.id};
-    if (const auto at = chosen_.find(key); at != chosen_.end()) return {at->second};
+    const std::size_t slot = hash(condition.id, yes.id, no.id) & (chosen_.size() - 1);
+    if (const auto& known = chosen_[slot]; known.condition == condition.id && known.yes == yes.id && known.no == no.id)
+        return {known.result};
+    if (steps_left_-- == 0) {
+        full_ = true;
+        return {};
+    }
     const Inner c = nodes_[condition.id], y = nodes_[yes.id], n = nodes_[no.id];
     const auto top = std::min({c.variable, y.variable, n.variable});
     const auto low = [top](Diagram whole, const Inner& inner) {
@@ -66,8 +94,8 @@ Diagram Diagrams::choose(Diagram condition, Diagram yes, Diagram no) {
     const auto zero = choose(low(condition, c), low(yes, y), low(no, n));
     const auto one = choose(high(condition, c), high(yes, y), high(no, n));
     const auto made = make(top, zero, one);
-    if (chosen_.size() >= 4 * most_) full_ = true;
-    if (!full_) chosen_.emplace(key, made.id);
+    if (!full_)
+        chosen_[hash(condition.id, yes.id, no.id) & (chosen_.size() - 1)] = {condition.id, yes.id, no.id, made.id};
     return made;
 }
 

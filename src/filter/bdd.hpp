@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "filter/data.hpp"
@@ -50,24 +49,23 @@ class Diagrams {
     struct Inner {
         std::uint32_t variable = no_variable;  // no_variable: an end, and `low` is its value
         std::uint32_t low = 0, high = 0;
+        bool operator==(const Inner&) const = default;
     };
-    struct Key {
-        std::uint32_t a = 0, b = 0, c = 0;
-        bool operator==(const Key&) const = default;
-    };
-    struct Hash {
-        std::size_t operator()(const Key& key) const {
-            std::uint64_t hash = (std::uint64_t{key.a} << 32 | key.b) * 0x9e3779b97f4a7c15U;
-            hash = (hash ^ hash >> 29 ^ key.c) * 0xbf58476d1ce4e5b9U;
-            return hash ^ hash >> 32;
-        }
+    // What was chosen before. Later answers take the place of earlier ones.
+    struct Chosen {
+        std::uint32_t condition = 0, yes = 0, no = 0, result = 0;
     };
     Diagram make(std::uint32_t variable, Diagram low, Diagram high);
 
-    std::size_t most_;
+    std::size_t slot_of(const Inner& inner) const;
+    Diagram keep(const Inner& inner);
+    void grow();
+
+    std::size_t most_, steps_left_;
     bool full_ = false;
     std::vector<Inner> nodes_;
-    std::unordered_map<Key, std::uint32_t, Hash> known_, chosen_;
+    std::vector<std::uint32_t> slots_;  // a hash table of nodes; 0: free
+    std::vector<Chosen> chosen_;
 };
 
 }  // namespace bpfwarden::filter
