@@ -49,6 +49,10 @@ class Worker {
         if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
             !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
             return 1;
+        if (setup_.waits_for_go) {
+            const auto go = control_receiver_.receive(setup_.control);
+            if (!go || !*go) return 0;
+        }
         while (!over_) {
             std::array<epoll_event, 64> events;
             const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
@@ -77,8 +81,11 @@ class Worker {
                 accept_channel();
                 break;
             case Source::control:
-                // The daemon has ended, and nobody could revoke this any more.
-                if ((events & (EPOLLHUP | EPOLLERR)) != 0) over_ = true;
+                // The daemon has ended, no other one will take over, and nobody could revoke this any more.
+                if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+                    over_ = true;
+                else  // a second go, or an answer that came too late
+                    (void)control_receiver_.receive(setup_.control, MSG_DONTWAIT);
                 break;
             case Source::channel:
                 serve(static_cast<int>(number));
