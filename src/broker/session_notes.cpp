@@ -33,6 +33,7 @@ Result<SessionNotes> SessionNotes::adopt(UniqueFd memory) {
         return fail(Code::bad_input, "these are no notes of a session");
     if (header.maps > (static_cast<std::uint64_t>(status.st_size) - sizeof header) / sizeof(Map))
         return fail(Code::bad_input, "a session's notes are cut off");
+    notes.counted = header.counted;
     notes.maps_.resize(header.maps);
     const auto bytes = header.maps * sizeof(Map);
     if (::pread(notes.memory_.get(), notes.maps_.data(), bytes, place(0)) != static_cast<ssize_t>(bytes))
@@ -46,7 +47,6 @@ Result<SessionNotes> SessionNotes::adopt(UniqueFd memory) {
         notes.maps_.pop_back();
         notes.write_header();
     }
-    notes.counted = header.counted;
     return notes;
 }
 

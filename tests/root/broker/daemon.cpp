@@ -257,6 +257,14 @@ std::vector<std::string> Daemon::audit(const Words& with) const {
     return found;
 }
 
+pid_t Daemon::spawner() const {
+    const auto id = std::to_string(pid_);
+    std::ifstream children("/proc/" + id + "/task/" + id + "/children");
+    pid_t first = 0;
+    children >> first;
+    return first;
+}
+
 pid_t Daemon::worker() const {
     const auto json = tool({"--json", "session", "list"}).output;
     const auto at = json.find("\"worker\": ");

@@ -84,6 +84,7 @@ class Daemon {
 
     // The audit log's lines that have all of these substrings.
     std::vector<std::string> audit(const Words& with) const;
+    pid_t spawner() const;
     // The worker's pid of the only session that has one.
     pid_t worker() const;
     // Ids of open sessions.

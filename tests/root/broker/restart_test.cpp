@@ -1,40 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions outlive the daemon where a service manager keeps their fds, and end where nobody does.
 #include <fcntl.h>
-#include <linux/perf_event.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <random>
-#include <thread>
 
 #include "daemon.hpp"
+#include "holder.hpp"
 #include "service_manager.hpp"
 
 namespace bpfwarden::test {
 
 namespace {
 
-const std::string tracing =
-    "dangerous = ['kernel_read']\n" +
-    allow(
-        "program_types = ['tracepoint']\nmap_types = ['array']\nhelpers = ['map_lookup_elem']\nverifier = ['any']\n"
-        "capabilities = ['bpf', 'perfmon']\n[targets]\ntracepoints = ['syscalls/sys_enter_getppid']\n"
-        "[limits]\nmaps = 4\nprograms = 8\n");
 const std::string filters =
     allow("program_types = ['socket_filter']\nmap_types = ['array']\ncapabilities = ['bpf']\n" + everything_but_types);
-const char* const arrays = "format = 1\n[allow]\nmap_types = ['array']\ncapabilities = ['bpf']\n";
 
 int cases(int normal) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? normal * 50 : normal; }
 
@@ -55,14 +42,6 @@ struct Service {
     Daemon daemon;
 };
 
-pid_t spawner_of(pid_t daemon) {
-    const auto id = std::to_string(daemon);
-    std::ifstream children("/proc/" + id + "/task/" + id + "/children");
-    pid_t first = 0;
-    children >> first;
-    return first;
-}
-
 enum class Way { asked, killed, spawner_killed };
 
 void end(Daemon& daemon, Way way) {
@@ -74,104 +53,11 @@ void end(Daemon& daemon, Way way) {
             daemon.kill();
             break;
         case Way::spawner_killed:
-            ::kill(spawner_of(daemon.pid()), SIGKILL);
+            ::kill(daemon.spawner(), SIGKILL);
             // It ends by itself then, for somebody to start it anew.
             EXPECT_EQ(daemon.wait(), 1);
             break;
     }
-}
-
-// Counts what this thread does: a program on its processor, and the thread's own number to compare.
-class Counted {
-  public:
-    std::string begin(bpfw_session* session) {
-        map_ = create_map(session);
-        const int program = load_program(session, BPF_PROG_TYPE_TRACEPOINT, count_in(map_, 0));
-        if (program < 0) return std::string("load: ") + ::bpfw_error();
-        const int id = ::bpfw_tracepoint_id(session, "syscalls/sys_enter_getppid");
-        perf_event_attr attr{};
-        attr.type = PERF_TYPE_TRACEPOINT;
-        attr.size = sizeof attr;
-        attr.config = static_cast<unsigned>(id);
-        attr.sample_period = 1;
-        const int event = id < 0 ? -1 : ::bpfw_perf_event_open(session, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-        if (event < 0) return std::string("event: ") + ::bpfw_error();
-        if (link(session, program, event, BPF_PERF_EVENT) < 0) return std::string("link: ") + ::bpfw_error();
-        ::ioctl(event, PERF_EVENT_IOC_ENABLE, 0);
-        thread_ = std::thread([this] {
-            cpu_set_t first;
-            CPU_ZERO(&first);
-            CPU_SET(0, &first);
-            ::sched_setaffinity(0, sizeof first, &first);
-            for (;;) {
-                ::syscall(SYS_getppid);
-                ++calls_;
-                ::usleep(500);
-            }
-        });
-        return "ok";
-    }
-    // "all" if every call so far was counted.
-    std::string seen() const {
-        const auto before = calls_.load();
-        (void)eventually([&] { return calls_.load() > before; });
-        const auto called = calls_.load();
-        const auto counted = first_element(map_);
-        return called > before && counted >= called ? "all" : std::to_string(counted) + " of " + std::to_string(called);
-    }
-    std::string stopped() const {
-        const auto before = first_element(map_), called = calls_.load();
-        (void)eventually([&] { return calls_.load() > called + 5; });
-        return first_element(map_) == before ? "stopped" : "runs on";
-    }
-
-  private:
-    int map_ = -1;
-    std::atomic<std::uint64_t> calls_ = 0;
-    std::thread thread_;
-};
-
-std::string load_and_close(bpfw_session* session) {
-    const int program = load_program(session, BPF_PROG_TYPE_TRACEPOINT);
-    const auto said = outcome(program);
-    ::close(program);
-    return said;
-}
-
-// A holder that does as it is told, one word at a time.
-void obey(Actor& actor) {
-    auto* session = ::bpfw_open("tracing");
-    auto* counted = new Counted;
-    bpfw_session* child = nullptr;
-    actor.say(session == nullptr ? ::bpfw_error() : "open");
-    for (std::string word; !(word = actor.listen()).empty();) {
-        const auto said = word == "count"           ? counted->begin(session)
-                          : word == "seen"          ? counted->seen()
-                          : word == "stopped"       ? counted->stopped()
-                          : word == "map"           ? outcome(create_map(session))
-                          : word == "program"       ? load_and_close(session)
-                          : word == "derive"        ? (child = ::bpfw_derive(session, arrays)) ? "ok" : ::bpfw_error()
-                                 : word == "child map" ? outcome(create_map(child))
-                          : word == "child program" ? load_and_close(child)
-                                                    : "what?";
-        actor.say(said);
-        // A process with a thread that goes on does not end by itself.
-        if (word == "end") ::_exit(0);
-    }
-    ::_exit(0);
-}
-
-std::string ask(Actor& actor, const std::string& word) {
-    actor.tell(word);
-    return actor.hear();
-}
-
-bool is_gone(pid_t pid) {
-    return eventually([&] {
-        std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-        std::string number, name, state;
-        return !(stat >> number >> name >> state) || state == "Z";
-    });
 }
 
 }  // namespace
@@ -179,7 +65,7 @@ bool is_gone(pid_t pid) {
 class Restart : public ::testing::TestWithParam<Way> {};
 
 TEST_P(Restart, ASessionInUseGoesOn) {
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "count"), "ok");
@@ -225,7 +111,7 @@ TEST_P(Restart, ASessionInUseGoesOn) {
 }
 
 TEST_P(Restart, WithoutKeepingItEnds) {
-    Daemon daemon({{"tracing", tracing}});
+    Daemon daemon({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "count"), "ok");
@@ -240,7 +126,7 @@ TEST_P(Restart, WithoutKeepingItEnds) {
 
 TEST_P(Restart, ASessionThatWasNotUsedYetGoesOn) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(service.daemon.worker(), 0);
@@ -266,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, Restart, ::testing::Values(Way::asked, Way::kille
 
 // What nobody keeps any more ends: systemd lets go of its store when the service is stopped.
 TEST(Store, DroppedItEndsTheWorkers) {
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "count"), "ok");
@@ -283,7 +169,7 @@ TEST(Store, DroppedItEndsTheWorkers) {
 // The next daemon may be one that keeps nothing.
 TEST(Store, IsEmptiedByADaemonThatKeepsNothing) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "map"), "ok");
@@ -317,7 +203,7 @@ TEST(Store, IsEmptyAgainWhenSessionsHaveEnded) {
 // A deleted grant takes no session away, at a restart as at a reload; nor does a changed one change it.
 TEST(Store, SessionsKeepTheirGrant) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "program"), "ok");
@@ -333,7 +219,7 @@ TEST(Store, SessionsKeepTheirGrant) {
 
 TEST(Store, LifetimesGoOn) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing + "[session]\nlifetime = '1s'\n"}});
+    Service service({{"tracing", tracing_grant + "[session]\nlifetime = '1s'\n"}});
     Actor before(test_user(), obey), during(test_user(), obey);
     ASSERT_EQ(before.hear(), "open");
     ASSERT_EQ(during.hear(), "open");
@@ -356,7 +242,7 @@ TEST(Store, LifetimesGoOn) {
 // The worker ends while there is no daemon: what it did is in the log all the same, and nothing counts any more.
 TEST(Store, AWorkerThatEndedMeanwhile) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
     ASSERT_EQ(ask(holder, "program"), "ok");
@@ -382,7 +268,7 @@ TEST(Store, AWorkerThatEndedMeanwhile) {
 // A map that its session did not take along goes on counting, whatever restarts.
 TEST(Store, MapsThatOutlivedTheirSession) {
     BW_SAME_ON_EVERY_KERNEL();
-    Service service({{"tracing", tracing}});
+    Service service({{"tracing", tracing_grant}});
     Actor keeper(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("tracing");
         auto* child = ::bpfw_derive(session, arrays);
@@ -445,7 +331,7 @@ TEST(Store, GarbageAndMissingPieces) {
         }
     };
     // Without its state or its counters nobody knows what a session had; that counts until the others have ended.
-    auto grant = tracing;
+    auto grant = tracing_grant;
     grant.replace(grant.find("maps = 4"), 8, "maps = 40");
     Service service({{"tracing", grant}});
     Actor other(test_user(), obey);
