@@ -19,6 +19,7 @@ enum class Internal : std::uint16_t {
     // worker -> daemon
     derive,     // {grant text} -> {Answer, session id} + session fd
     dead_maps,  // {n, ids} -> {n, ids}: as living_maps
+    made_map,   // {id, memory}, where the audit ring had no room to say so. No answer
     // worker -> its opener
     open_event,  // perf_event_open
     read_event,  // the id or format of an event

@@ -216,6 +216,16 @@ Result<> Sessions::watch_worker(Session& session) {
     return {};
 }
 
+// What the worker says of a map that the ring had no room to tell of.
+static bool note_map(Session& session, const wire::Message& message) {
+    if (message.type != as_type(Internal::made_map)) return false;
+    wire::Reader from(message.body);
+    const auto id = from.number<std::uint32_t>();
+    const auto memory = from.number<std::uint64_t>();
+    if (from.done()) session.notes->add_map(id, memory);
+    return true;
+}
+
 void Sessions::serve_control(Session& session) {
     auto message = receiver_.receive(session.control, MSG_DONTWAIT);
     if (!message && message.error().number() == EAGAIN) return;
@@ -225,6 +235,7 @@ void Sessions::serve_control(Session& session) {
         return;
     }
     auto& request = **message;
+    if (note_map(session, request)) return;
     wire::Writer answer;
     UniqueFd given;
     if (request.type == as_type(Internal::derive)) {
@@ -442,6 +453,9 @@ void Sessions::end(const std::string& id, std::string_view kind, std::string_vie
         (void)::poll(&gone, 1, 5000);
         while (drain(*session) != 0) {
         }
+        for (auto said = receiver_.receive(session->control, MSG_DONTWAIT); said && *said;
+             said = receiver_.receive(session->control, MSG_DONTWAIT))
+            (void)note_map(*session, **said);
     }
     const auto& counted = session->notes->counted;
     audit::Event event{.kind = std::string(kind)};

@@ -305,6 +305,46 @@ TEST(Store, MapsThatOutlivedTheirSession) {
         << ::testing::PrintToString(service.manager.names());
 }
 
+// More is done while there is no daemon than the ring has room for: the log says how much, and what still counts
+// counts.
+TEST(Store, ARingThatIsFullMeanwhile) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Service service({{"filters", filters + "[limits]\nmaps = 4\n"}});
+    Actor keeper(test_user(), [](Actor& actor) {
+        auto* session = ::bpfw_open("filters");
+        const int map = create_map(session);
+        actor.say("here");
+        (void)actor.listen();
+        constexpr int many = 3000;
+        for (int i = 0; i < many; ++i) ::close(load_program(session, BPF_PROG_TYPE_SOCKET_FILTER));
+        const int late = create_map(session);
+        ::bpfw_close(session);
+        actor.say(map >= 0 && late >= 0 ? "done" : "no map");
+        (void)actor.listen();
+    });
+    ASSERT_EQ(keeper.hear(), "here");
+    service.daemon.kill();
+    keeper.tell();
+    ASSERT_EQ(keeper.hear(), "done");
+    service.start_again();
+    EXPECT_TRUE(eventually([&] { return service.daemon.sessions().empty(); }));
+    const auto told = service.events({"\"event\":\"operation\""});
+    std::size_t lost = 0;
+    for (const auto& line : service.daemon.audit({"\"event\":\"gap\"", "the ring was full"}))
+        lost += std::strtoul(line.substr(line.find("\"lost\":") + 7).c_str(), nullptr, 10);
+    EXPECT_GT(lost, 0U);
+    EXPECT_EQ(told + lost, 3002U);
+    // Two of four are with the keeper, one of which no event tells of.
+    EXPECT_EQ(as_user(test_user(),
+                      [] {
+                          auto* session = ::bpfw_open("filters");
+                          int made = 0;
+                          while (create_map(session) >= 0) ++made;
+                          return std::to_string(made);
+                      }),
+              "2");
+}
+
 // Whatever one piece is replaced by, or if it is missing: the session ends, it is told, and the others go on.
 TEST(Store, GarbageAndMissingPieces) {
     BW_SAME_ON_EVERY_KERNEL();
@@ -416,7 +456,9 @@ TEST(Store, KilledAtAnyPoint) {
         for (const auto& actor : actors) EXPECT_EQ(ask(*actor, "end"), "ok");
     }
     EXPECT_TRUE(eventually([&] { return service.daemon.sessions().empty(); })) << service.listed();
-    EXPECT_EQ(service.events({"\"event\":\"gap\""}), 0U);
+    // Who does much while there is no daemon fills the ring; that is told.
+    EXPECT_EQ(service.events({"\"event\":\"gap\""}), service.events({"\"event\":\"gap\"", "the ring was full"}));
+    EXPECT_EQ(service.events({"\"event\":\"corrupt\""}) + service.events({"session_lost"}), 0U);
     EXPECT_TRUE(eventually([&] { return service.manager.names() == Words{"gfilters"}; }))
         << ::testing::PrintToString(service.manager.names());
     // Nothing counts for ever.

@@ -209,7 +209,8 @@ TEST(Stress, FdsStayFlat) {
               "ok");
     holder.tell();
     EXPECT_TRUE(eventually([&] { return daemon.sessions().empty(); }));
-    EXPECT_LE(open_fds(daemon.pid()), before[0] + 1);
+    // Of sessions whose maps are still there it keeps notes, for a moment.
+    EXPECT_TRUE(eventually([&] { return open_fds(daemon.pid()) <= before[0] + 1; })) << open_fds(daemon.pid());
     EXPECT_LE(open_fds(spawner), before[1] + 1);
 }
 
