@@ -133,8 +133,9 @@ void Sessions::adopt(std::map<std::string, UniqueFd> stored) {
         // Ended and told; killed while the rest was taken away.
         if (auto notes = SessionNotes::adopt(pieces.take(Piece::notes)))
             pieces.notes = std::make_shared<SessionNotes>(std::move(*notes));
+        const auto* missing = pieces.has(Piece::control) ? "its state is not there" : "its opening was not finished";
         auto saved = pieces.has(Piece::state) ? load_saved(pieces.take(Piece::state))
-                                              : Result<SavedSession>(fail(Code::bad_input, "its state is not there"));
+                                              : Result<SavedSession>(fail(Code::bad_input, missing));
         if (saved && saved->id != id) saved = fail(Code::bad_input, "its state is another session's");
         const bool told = pieces.notes && pieces.notes->has_ended();
         if (saved) pieces.saved = std::move(*saved);
