@@ -147,7 +147,7 @@ Result<GrantSockets::Change> GrantSockets::load(bool all_or_nothing) {
         (entry.grant ? change.changed : change.added).push_back(name);
         entry.grant = std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(one.grant)});
         // What sessions of an earlier revision use goes on counting.
-        if (!entry.counters) entry.counters = std::make_shared<Counters>(BW_TRY(Counters::create()));
+        if (!entry.counters) entry.counters = BW_TRY(sessions_.counters_of(name));
         // The new ones take the place of the old ones in one step each: nobody finds the door missing.
         std::vector<std::unique_ptr<Listener>> listeners;
         const auto list = access_list(entry.grant->loaded.grant);

@@ -47,6 +47,7 @@ Result<WorkerProcess> Spawner::make_worker(const WorkerOrder& order, const Worke
     body.text(order.revision);
     body.number(order.ends_at_ms);
     body.text(order.cgroup);
+    body.number(static_cast<std::uint8_t>(order.keep));
     body.number(static_cast<std::uint32_t>(order.grants.size()));
     for (const auto& texts : order.grants) write(body, texts);
     std::vector<int> all{fds.session, fds.control, fds.ring, fds.wakeup, fds.opener};

@@ -25,6 +25,8 @@ struct WorkerOrder {
     std::uint64_t ends_at_ms = 0;
     std::string cgroup;              // of the opener, to be charged; empty: stay
     std::vector<GrantTexts> grants;  // first to last
+    // It outlives the daemon and the spawner: its control socket alone ends it. It waits for Internal::go.
+    bool keep = false;
 };
 struct WorkerFds {
     int session = -1, control = -1, ring = -1, wakeup = -1;

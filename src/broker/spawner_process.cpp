@@ -176,6 +176,7 @@ class SpawnerProcess {
         order.revision = from.text();
         order.ends_at_ms = from.number<std::uint64_t>();
         order.cgroup = from.text();
+        order.keep = from.number<std::uint8_t>() != 0;
         for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) order.grants.push_back(read_texts(from));
         if (!from.done() || order.grants.empty() || message.fds.size() != first_counter_fd + order.grants.size() + 1)
             return fail(Code::failed, "a broken request");
@@ -214,7 +215,8 @@ class SpawnerProcess {
     }
 
     Result<WorkerSetup> prepare_worker(const WorkerOrder& order, std::vector<UniqueFd>& fds) {
-        BW_TRY(kernel::die_with_parent(parent_));
+        // One that is kept ends with its control socket, which the service manager holds the other end of.
+        if (!order.keep) BW_TRY(kernel::die_with_parent(parent_));
         ::prctl(PR_SET_NAME, "bpfwarden-work");
         ::signal(SIGCHLD, SIG_DFL);
         daemon_.reset();
@@ -235,6 +237,7 @@ class SpawnerProcess {
                           .grant = order.grant,
                           .revision = order.revision,
                           .ends_at_ms = order.ends_at_ms,
+                          .waits_for_go = order.keep,
                           .session = std::move(fds[session_fd]),
                           .control = std::move(fds[control_fd]),
                           .opener = std::move(opener),

@@ -51,6 +51,10 @@ class Worker {
         if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
             !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
             return 1;
+        if (setup_.waits_for_go) {
+            const auto go = control_receiver_.receive(setup_.control);
+            if (!go || !*go) return 0;
+        }
         while (!over_) {
             std::array<epoll_event, 64> events;
             int n = 0;
@@ -84,8 +88,11 @@ class Worker {
                 accept_channel();
                 break;
             case Source::control:
-                // The daemon has ended, and nobody could revoke this any more.
-                if ((events & (EPOLLHUP | EPOLLERR)) != 0) over_ = true;
+                // The daemon has ended, no other one will take over, and nobody could revoke this any more.
+                if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+                    over_ = true;
+                else  // a second go, or an answer that came too late
+                    (void)control_receiver_.receive(setup_.control, MSG_DONTWAIT);
                 break;
             case Source::channel:
                 serve(static_cast<int>(number));
@@ -238,7 +245,15 @@ class Worker {
             event.text("line", outcome.line.empty() ? outcome.verdict.at.text() : outcome.line);
         }
         event.number("latency_ns", now_ns() - began);
-        setup_.audit.write(event.bytes());
+        // A ring is full when the daemon is away for long. What still counts when this process is gone it must know.
+        if (!setup_.audit.write(event.bytes()) && outcome.map_id != 0) tell_map(outcome);
+    }
+
+    void tell_map(const Outcome& outcome) {
+        wire::Writer body;
+        body.number(std::uint32_t{outcome.map_id});
+        body.number(std::uint64_t{outcome.map_memory});
+        (void)wire::send(setup_.control, as_type(Internal::made_map), 0, body.bytes(), {}, MSG_DONTWAIT);
     }
 
     // A perf event is opened by a process of its own, which decides for itself; this one passes on the question with

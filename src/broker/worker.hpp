@@ -17,6 +17,7 @@ struct WorkerSetup {
     std::string grant;
     std::string revision;
     std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never
+    bool waits_for_go = false;     // serves nobody before Internal::go
 
     UniqueFd session;  // this end of the session's socket
     UniqueFd control;  // to the daemon

@@ -36,7 +36,14 @@ uid_t other_user() { return test_user() + 1; }
 
 static fs::path build() { return fs::read_symlink("/proc/self/exe").parent_path() / "../.."; }
 
+static std::function<void()>& to_forget() {
+    static std::function<void()> forget;
+    return forget;
+}
+void forget_in_users(std::function<void()> forget) { to_forget() = std::move(forget); }
+
 static void become(uid_t uid) {
+    if (to_forget()) to_forget()();
     if (uid == 0) return;
     if (::setgroups(0, nullptr) != 0 || ::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0)
         ::_exit(120);
@@ -109,6 +116,10 @@ std::string Actor::hear() {
 void Actor::tell(const std::string& text) { (void)!::send(to_, text.data(), text.size(), MSG_NOSIGNAL); }
 void Actor::say(const std::string& text) { tell(text); }
 std::string Actor::listen() { return hear(); }
+bool Actor::is_told() const {
+    pollfd state{from_, POLLIN, 0};
+    return ::poll(&state, 1, 0) > 0;
+}
 
 static std::string with_user(std::string text) {
     for (std::size_t at; (at = text.find("TEST_USER")) != std::string::npos;)
@@ -116,31 +127,43 @@ static std::string with_user(std::string text) {
     return text;
 }
 
-Daemon::Daemon(std::map<std::string, std::string> grants) {
+Daemon::Daemon(std::map<std::string, std::string> grants, Words options, std::function<void()> before_exec)
+    : options_(std::move(options)), before_exec_(std::move(before_exec)) {
     char name[] = "/tmp/bpfwarden-test.XXXXXX";
     directory_ = ::mkdtemp(name);
     fs::permissions(directory_, fs::perms::owner_all | fs::perms::others_exec | fs::perms::group_exec);
     fs::create_directories(directory_ + "/root/etc/bpfwarden/grants.d");
     for (auto& [grant, text] : grants) write_grant(grant, std::move(text));
+    start();
+    ::setenv("BPFWARDEN_RUN", run_directory().c_str(), 1);
+}
+
+void Daemon::start() {
     const auto program = (build() / "bin/bpfwardend").string();
+    Words words{
+        "bpfwardend", "--run", run_directory(), "--root", directory_ + "/root", "--audit", directory_ + "/audit.jsonl"};
+    words.insert(words.end(), options_.begin(), options_.end());
+    const auto said = standard_error().size();
     pid_ = ::fork();
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         const int log = ::open((directory_ + "/stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
         ::dup2(log, 2);
-        ::execl(program.c_str(), "bpfwardend", "--run", run_directory().c_str(), "--root",
-                (directory_ + "/root").c_str(), "--audit", (directory_ + "/audit.jsonl").c_str(), nullptr);
+        if (before_exec_) before_exec_();
+        std::vector<char*> argv;
+        for (auto& word : words) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        ::execv(program.c_str(), argv.data());
         ::_exit(127);
     }
-    EXPECT_TRUE(eventually([this] {
+    EXPECT_TRUE(eventually([&] {
         int status = 0;
         if (::waitpid(pid_, &status, WNOHANG) == pid_) {
             pid_ = 0;
             return true;
         }
-        return standard_error().contains("serving");
+        return standard_error().substr(said).contains("serving");
     })) << standard_error();
-    ::setenv("BPFWARDEN_RUN", run_directory().c_str(), 1);
 }
 
 Daemon::~Daemon() {
@@ -192,6 +215,10 @@ Daemon::Ran Daemon::tool(const Words& words) const {
 
 int Daemon::stop() {
     ::kill(pid_, SIGTERM);
+    return wait();
+}
+
+int Daemon::wait() {
     int status = -1;
     const bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; });
     if (!ended) {
@@ -228,6 +255,14 @@ std::vector<std::string> Daemon::audit(const Words& with) const {
         if (all) found.push_back(line);
     }
     return found;
+}
+
+pid_t Daemon::spawner() const {
+    const auto id = std::to_string(pid_);
+    std::ifstream children("/proc/" + id + "/task/" + id + "/children");
+    pid_t first = 0;
+    children >> first;
+    return first;
 }
 
 pid_t Daemon::worker() const {
