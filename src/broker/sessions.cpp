@@ -89,6 +89,7 @@ void Sessions::open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant,
         session->levels.push_back(std::make_shared<Counters>(std::move(*own)));
     }
     session->chain.insert(session->chain.end(), more.begin(), more.end());
+    session->signers = signers_;
     session->opener = std::make_shared<Peer>(std::move(*peer));
     session->path = std::move(path);
     session->socket = std::move(socket);
@@ -143,8 +144,10 @@ Result<> Sessions::start_worker(Session& session) {
                       .revision = session.grant().revision,
                       .ends_at_ms = session.ends_at_ms,
                       .cgroup = session.opener->cgroup,
-                      .grants = {}};
+                      .grants = {},
+                      .signers = {}};
     for (const auto& one : session.chain) order.grants.push_back(one->loaded.texts);
+    if (session.signers) order.signers = *session.signers;
     WorkerFds fds{.session = session.socket.get(),
                   .control = there.get(),
                   .ring = session.ring->memory().get(),
@@ -237,6 +240,7 @@ Result<UniqueFd> Sessions::derive(Session& parent, const std::string& text, std:
     auto session = std::make_unique<Session>();
     session->parent = parent.id;
     session->chain = parent.chain;
+    session->signers = parent.signers;
     const auto revision = loaded.texts.revision();
     session->chain.push_back(
         std::make_shared<const GrantRevision>(GrantRevision{parent.grant().name, revision, std::move(loaded)}));

@@ -24,6 +24,11 @@ class Sessions {
     void open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant, std::shared_ptr<Counters> counters,
               const std::vector<std::shared_ptr<const GrantRevision>>& more, std::string path);
 
+    // The keys of those that are opened from now on.
+    void trust(trust::SignerTexts signers) {
+        signers_ = std::make_shared<const trust::SignerTexts>(std::move(signers));
+    }
+
     // Ends a session and all derived from it, at once: programs stop, fds of the holder stay but stand for nothing.
     // False: there is no such session.
     bool revoke(const std::string& id, std::string_view why);
@@ -67,6 +72,7 @@ class Sessions {
     Spawner& spawner_;
     audit::Log& log_;
     std::map<std::string, std::unique_ptr<Session>> sessions_;
+    std::shared_ptr<const trust::SignerTexts> signers_;
     std::vector<Orphan> orphans_;
     EventLoop::Watch orphan_timer_, drain_timer_;
     std::uint64_t orphan_pause_ns_ = 0;
