@@ -152,7 +152,7 @@ class Load {
     // Who signed it. Of the stream that the digest is of, so that a signature and a digest mean the same program.
     bool identify(wire::Bytes stream) {
         const auto* at = state_.session.rights.asks_for_signers();
-        if (at == nullptr || operation_.is_probe()) return true;
+        if (at == nullptr || grant::is_probe(operation_)) return true;
         std::vector<wire::Bytes> signatures;
         // What came with the program is about this program; else it may be any of those that were left here.
         if (!state_.call.signature.empty())

@@ -34,8 +34,6 @@ struct ProgLoad {
     std::string tracepoint = {};                     // the same for trace_raw_tp: the raw tracepoint's name
     // Two instructions, r0 = constant and exit: what libbpf loads to find out whether it can load at all.
     bool trivial = false;
-    // No program of anybody's; without it nothing of libbpf's would load.
-    bool is_probe() const { return trivial && type == "socket_filter" && helpers.empty(); }
 };
 
 struct BtfLoad {};

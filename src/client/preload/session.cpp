@@ -55,8 +55,8 @@ Result<> add_signature(client::Session& session, const std::string& path) {
     // A byte more than the broker takes, so that it is the broker that says it is too much.
     std::vector<std::byte> content(wire::largest_signature + 1);
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    const auto size = ::read(file.get(), content.data(), content.size());
-    if (size < 0) return fail_errno(path);
+    const auto size = file ? ::read(file.get(), content.data(), content.size()) : -1;
+    if (size < 0) return fail_errno("reading it");
     return client::add_signature(session, std::span(content).first(static_cast<std::size_t>(size)));
 }
 
