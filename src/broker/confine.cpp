@@ -166,7 +166,11 @@ Result<> confine_opener(kernel::CapabilityMask capabilities, std::vector<int> ke
 Result<> confine_parser(std::vector<int> kept) {
     BW_TRY(close_all_but(std::move(kept)));
     // Far above what the largest program and symbol table take, far below what a machine would notice.
-    constexpr rlimit memory{1U << 30, 1U << 30}, nothing{0, 0};
+    constexpr rlim_t most = 1U << 30;
+    constexpr rlimit nothing{0, 0};
+    rlimit memory{};
+    if (::getrlimit(RLIMIT_AS, &memory) != 0) return fail_errno("getrlimit");
+    memory.rlim_cur = memory.rlim_max = std::min(memory.rlim_max, most);
     if (::setrlimit(RLIMIT_AS, &memory) != 0 || ::setrlimit(RLIMIT_CORE, &nothing) != 0) return fail_errno("setrlimit");
     // Only its own clock's signal, which ends it.
     ::signal(SIGALRM, SIG_DFL);

@@ -81,9 +81,9 @@ void Signers::Free::operator()(x509_st* certificate) const { X509_free(certifica
 Result<Signers> Signers::read(const SignerTexts& texts) {
     Signers signers;
     for (const auto& [name, text] : texts) {
-        const auto bad = [&, &name = name](std::string why) {
+        const auto bad = [&, &signer = name](std::string why) {
             ERR_clear_error();
-            return fail(Error(Code::bad_input, "the key of the signer " + quoted(name) + " cannot be used")
+            return fail(Error(Code::bad_input, "the key of the signer " + quoted(signer) + " cannot be used")
                             .because(std::move(why))
                             .advise("its file holds X.509 certificates in PEM"));
         };

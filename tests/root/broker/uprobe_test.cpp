@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Uprobes by the name of a function: which place of which file that is, and that nobody can call another one so.
+#include <elf.h>
 #include <fcntl.h>
-#include <linux/elf.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -242,6 +243,64 @@ TEST_F(Uprobes, AFileThatIsReplaced) {
     holder.tell();
     EXPECT_EQ(holder.hear(), std::string(refused) + ", ok") << "it has no name any more";
     holder.tell();
+}
+
+// Every segment holds the place, every symbol is a function, and every section is the same table of them: reading it
+// would take minutes. Its reader is ended by its own clock; the session goes on with what needs no reader.
+TEST_F(Uprobes, AFileThatWouldTakeMinutes) {
+    BW_SAME_ON_EVERY_KERNEL();
+    Daemon daemon;
+    const auto slow = daemon.directory() + "/slow";
+    constexpr std::uint16_t segments = 4000, sections = 900;
+    constexpr std::size_t symbols = 40'000;
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident,
+                "\x7f"
+                "ELF\2\1\1",
+                7);
+    header.e_type = ET_DYN;
+    header.e_machine = EM_X86_64;
+    header.e_version = 1;
+    header.e_ehsize = sizeof header;
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = segments;
+    header.e_shentsize = sizeof(Elf64_Shdr);
+    header.e_shnum = sections;
+    const auto table = sizeof header + segments * sizeof(Elf64_Phdr);
+    header.e_shoff = table + symbols * sizeof(Elf64_Sym);
+    std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
+    const auto add = [&](const auto& one, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) bytes.append(reinterpret_cast<const char*>(&one), sizeof one);
+    };
+    Elf64_Phdr segment{};
+    segment.p_type = PT_LOAD;
+    segment.p_flags = PF_X | PF_R;
+    segment.p_filesz = segment.p_memsz = 1 << 20;
+    add(segment, segments);
+    Elf64_Sym symbol{};
+    symbol.st_info = STT_FUNC;
+    symbol.st_shndx = 1;
+    symbol.st_value = 1;
+    add(symbol, symbols);
+    Elf64_Shdr section{};
+    section.sh_type = SHT_SYMTAB;
+    section.sh_offset = table;
+    section.sh_size = symbols * sizeof symbol;
+    section.sh_entsize = sizeof symbol;
+    add(section, sections);
+    write_file(slow, bytes);
+    daemon.write_grant("name", probing("'" + slow + ":function', '" + file_ + ":0x*'"));
+    ASSERT_EQ(daemon.tool({"grant", "reload"}).status, 0);
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(as_user(test_user(),
+                      [&] {
+                          auto* session = ::bpfw_open("name");
+                          const auto hostile = outcome(open_probe(session, slow, 4096));
+                          return hostile + ", " + outcome(open_probe(session, file_, target_));
+                      }),
+              "EIO targets.uprobes, ok");
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(8));
 }
 
 TEST_F(Uprobes, WithoutTheParserPlacesAreLeft) {
