@@ -23,11 +23,12 @@ using Content = std::vector<std::byte>;
 
 struct KeyOptions {
     const char* curve = "P-256";
-    unsigned rsa_bits = 0;                      // instead
-    const char* other = nullptr;                // "ED25519", instead
-    long not_before = -3600, not_after = 3600;  // seconds from now
-    const char* usage = "digitalSignature";     // null: without the extension
-    const class SigningKey* issuer = nullptr;   // null: itself
+    unsigned rsa_bits = 0;                         // instead
+    const char* other = nullptr;                   // "ED25519", instead
+    long not_before = -3600, not_after = 3600;     // seconds from now
+    const char* usage = "digitalSignature";        // null: without the extension
+    const class SigningKey* issuer = nullptr;      // null: itself
+    const class SigningKey* looks_like = nullptr;  // the same name and serial number
 };
 
 struct SignOptions {
@@ -50,6 +51,8 @@ class SigningKey {
         X509_NAME* subject = X509_get_subject_name(one);
         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()),
                                    -1, -1, 0);
+        if (options.looks_like != nullptr)
+            X509_set_serialNumber(one, X509_get_serialNumber(options.looks_like->certificate_.get()));
         const SigningKey& issuer = options.issuer != nullptr ? *options.issuer : *this;
         X509_set_issuer_name(one, X509_get_subject_name(issuer.certificate_.get()));
         if (options.usage != nullptr) {

@@ -13,6 +13,7 @@ namespace bpfwarden::trust {
 using test::Content;
 using test::KeyOptions;
 using test::SigningKey;
+using test::SignOptions;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -32,22 +33,35 @@ Signers only(const std::string& name, const SigningKey& key) { return Signers::r
 
 TEST(Signers, EveryKindOfKeyWithAndWithoutAttributes) {
     for (const auto& options :
-         {KeyOptions{}, KeyOptions{.curve = "P-384"}, KeyOptions{.rsa_bits = 2048}, KeyOptions{.usage = nullptr}})
+         {KeyOptions{}, KeyOptions{.curve = "P-384"}, KeyOptions{.rsa_bits = 2048}, KeyOptions{.usage = nullptr}}) {
+        const SigningKey key("release", options), foreign("release", options);
+        const auto signers = only("release", key), strangers = only("release", foreign);
         for (const bool attributes : {true, false})
             for (const auto* digest : {EVP_sha256(), EVP_sha384(), EVP_sha512()}) {
-                const SigningKey key("release", options);
                 const auto signature = key.sign(program, {.attributes = attributes, .digest = digest});
-                const auto signers = only("release", key);
                 EXPECT_THAT(signers.verify(program, signature).signers, ElementsAre("release"));
-                // The same, over another program, by another key, altered anywhere.
                 const auto over_other = signers.verify(other, signature);
                 EXPECT_THAT(over_other.signers, IsEmpty());
                 EXPECT_THAT(over_other.why_not, HasSubstr("over another program"));
-                const SigningKey foreign("release", options);
-                const auto by_other = only("release", foreign).verify(program, signature);
+                const auto by_other = strangers.verify(program, signature);
                 EXPECT_THAT(by_other.signers, IsEmpty());
                 EXPECT_EQ(by_other.why_not, "the signature is by nobody whose key is installed");
             }
+    }
+}
+
+// Another key under the name, issuer and serial number of a trusted one.
+TEST(Signers, ACertificateThatLooksAlike) {
+    const SigningKey key("release"), forged("release", {.looks_like = &key});
+    for (const bool attributes : {true, false}) {
+        const SignOptions options{.attributes = attributes};
+        EXPECT_THAT(only("release", key).verify(program, key.sign(program, options)).signers, ElementsAre("release"));
+        const auto verified = only("release", key).verify(program, forged.sign(program, options));
+        EXPECT_THAT(verified.signers, IsEmpty());
+        EXPECT_THAT(verified.why_not, HasSubstr("not by the key of \"release\""));
+        EXPECT_THAT(only("release", forged).verify(program, forged.sign(program, options)).signers,
+                    ElementsAre("release"));
+    }
 }
 
 // By all of its bytes: none can be changed so that it still counts for another program, and none can be left out.
