@@ -23,6 +23,9 @@ enum class Internal : std::uint16_t {
     // worker -> its opener
     open_event,  // perf_event_open
     read_event,  // the id or format of an event
+    // worker or opener -> the parser
+    verify_signature,  // {content, n, signatures} -> {Answer, n, names, why not}
+    function_names,    // {offset} + file -> {Answer, n, names}
     reply = 120,
 };
 

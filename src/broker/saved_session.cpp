@@ -26,6 +26,7 @@ SavedSession saved(const Session& session) {
     SavedSession all{.id = session.id,
                      .ancestors = session.ancestors,
                      .chain = {},
+                     .signers = session.signers ? *session.signers : trust::SignerTexts(),
                      .own_counters = static_cast<std::uint32_t>(session.own_counters),
                      .opened_ns = session.opened_ns,
                      .ends_at_ms = session.ends_at_ms,
@@ -52,6 +53,11 @@ void write(wire::Writer& to, const SavedSession& session) {
         to.text(grant.revision);
         write(to, grant.texts);
     }
+    to.number(static_cast<std::uint32_t>(session.signers.size()));
+    for (const auto& [name, certificates] : session.signers) {
+        to.text(name);
+        to.text(certificates);
+    }
     to.number(session.own_counters);
     to.number(session.opened_ns);
     to.number(session.ends_at_ms);
@@ -77,6 +83,10 @@ Result<SavedSession> read_saved(wire::Bytes bytes) {
         grant.name = from.text();
         grant.revision = from.text();
         grant.texts = read_texts(from);
+    }
+    for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
+        auto name = from.text();
+        session.signers.emplace(std::move(name), from.text());
     }
     session.own_counters = from.number<std::uint32_t>();
     session.opened_ns = from.number<std::uint64_t>();

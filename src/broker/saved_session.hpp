@@ -21,6 +21,7 @@ struct SavedSession {
     std::string id;
     std::vector<std::string> ancestors;  // the first one first; the last is what it was derived from
     std::vector<SavedGrant> chain;
+    trust::SignerTexts signers;
     std::uint32_t own_counters = 1;
     std::uint64_t opened_ns = 0, ends_at_ms = 0;
     std::string path;

@@ -27,6 +27,7 @@ struct Session {
     std::string id;
     std::vector<std::string> ancestors;                       // first to last; the last is what it was derived from
     std::vector<std::shared_ptr<const GrantRevision>> chain;  // first to last
+    std::shared_ptr<const trust::SignerTexts> signers;        // whose keys were installed when it was opened
     std::shared_ptr<Peer> opener;
     std::uint64_t opened_ns = 0;   // CLOCK_REALTIME
     std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never

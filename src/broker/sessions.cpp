@@ -97,6 +97,7 @@ void Sessions::open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant,
         session->levels.push_back(std::make_shared<Counters>(std::move(*own)));
     }
     session->chain.insert(session->chain.end(), more.begin(), more.end());
+    session->signers = signers_;
     session->opener = std::make_shared<Peer>(std::move(*peer));
     session->path = std::move(path);
     session->socket = std::move(socket);
@@ -171,8 +172,10 @@ Result<> Sessions::start_worker(Session& session) {
                       .ends_at_ms = session.ends_at_ms,
                       .cgroup = session.opener->cgroup,
                       .grants = {},
-                      .keep = session.kept};
+                      .keep = session.kept,
+                      .signers = {}};
     for (const auto& one : session.chain) order.grants.push_back(one->loaded.texts);
+    if (session.signers) order.signers = *session.signers;
     WorkerFds fds{.session = session.socket.get(),
                   .control = there.get(),
                   .ring = session.ring->memory().get(),
@@ -283,6 +286,7 @@ Result<UniqueFd> Sessions::derive(Session& parent, const std::string& text, std:
     session->ancestors = parent.ancestors;
     session->ancestors.push_back(parent.id);
     session->chain = parent.chain;
+    session->signers = parent.signers;
     const auto revision = loaded.texts.revision();
     session->chain.push_back(
         std::make_shared<const GrantRevision>(GrantRevision{parent.grant().name, revision, std::move(loaded)}));

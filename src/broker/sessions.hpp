@@ -33,6 +33,11 @@ class Sessions {
     void open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant, std::shared_ptr<Counters> counters,
               const std::vector<std::shared_ptr<const GrantRevision>>& more, std::string path);
 
+    // The keys of those that are opened from now on.
+    void trust(trust::SignerTexts signers) {
+        signers_ = std::make_shared<const trust::SignerTexts>(std::move(signers));
+    }
+
     // Ends a session and all derived from it, at once: programs stop, fds of the holder stay but stand for nothing.
     // False: there is no such session.
     bool revoke(const std::string& id, std::string_view why);
@@ -93,6 +98,7 @@ class Sessions {
     Spawner& spawner_;
     audit::Log& log_;
     std::map<std::string, std::unique_ptr<Session>> sessions_;
+    std::shared_ptr<const trust::SignerTexts> signers_;
     std::vector<Orphans> orphans_;
     FdStore store_;
     std::map<std::string, std::shared_ptr<Counters>> counters_;              // of grants, by name

@@ -212,6 +212,7 @@ Result<> Sessions::adopt_one(Pieces& pieces) {
     session.opened_ns = saved.opened_ns;
     session.ends_at_ms = saved.ends_at_ms;
     session.path = saved.path;
+    if (!saved.signers.empty()) session.signers = std::make_shared<const trust::SignerTexts>(saved.signers);
     session.notes = pieces.notes;
     session.own_counters = saved.own_counters;
     session.kept = true;

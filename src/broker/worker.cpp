@@ -44,6 +44,7 @@ class Worker {
             (void)watch(made.kept, 0, tag(Source::stand_in, made.handle));
         };
         state_.forget_dead_maps = [this] { return forget_dead_maps(); };
+        if (setup_.parser) state_.parser = Parser(std::move(setup_.parser));
     }
 
     int run() {
@@ -184,6 +185,8 @@ class Worker {
                 return derive(message);
             case wire::Type::describe:
                 return describe();
+            case wire::Type::add_signature:
+                return add_signature(message);
             default:
                 fail_with(Error::from_errno(ENOSYS, "the broker does not know this request")
                               .because("the program is newer than the broker")
@@ -228,6 +231,7 @@ class Worker {
         event.text("operation", operation);
         if (!outcome.program_name.empty()) event.text("program.name", outcome.program_name);
         if (!outcome.program_sha256.empty()) event.text("program.sha256", outcome.program_sha256);
+        if (!outcome.program_signer.empty()) event.text("program.signer", outcome.program_signer);
         if (!outcome.target.empty()) event.text("target", outcome.target);
         if (outcome.map_id != 0) event.number("map.id", outcome.map_id).number("map.memory", outcome.map_memory);
         // What failed before there was anything to judge (an fd that is none) did not get past this process either.
@@ -319,6 +323,22 @@ class Worker {
             answer_.number(setup_.ledger.own().used(count));
             answer_.number(most);
         }
+    }
+
+    // Kept until the session ends; what it is worth shows when a program is loaded.
+    void add_signature(wire::Message& message) {
+        wire::Reader from(message.body);
+        const auto signature = from.block();
+        if (!from.done() || signature.empty()) return fail_with(Error::from_errno(EINVAL, "a signature is missing"));
+        if (signature.size() > wire::largest_signature)
+            return fail_with(Error::from_errno(E2BIG, "a signature has at most 16 KiB"));
+        auto& kept = state_.signatures;
+        if (std::ranges::none_of(kept, [&](const auto& one) { return std::ranges::equal(one, signature); })) {
+            if (kept.size() == trust::most_signatures)
+                return fail_with(Error::from_errno(ENOSPC, "a session keeps at most 64 signatures"));
+            kept.emplace_back(signature.begin(), signature.end());
+        }
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
     }
 
     std::size_t forget_dead_maps() {

@@ -22,6 +22,7 @@ struct WorkerSetup {
     UniqueFd session;  // this end of the session's socket
     UniqueFd control;  // to the daemon
     UniqueFd opener;   // to the perf event opener; nothing where the grant has no use for one
+    UniqueFd parser;   // to what reads signatures for it; nothing where no grant asks for them
     Rights rights;
     Ledger ledger;
     audit::RingProducer audit;

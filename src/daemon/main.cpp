@@ -108,7 +108,7 @@ Result<int> serve(const Options& options) {
     BW_TRY(control.listen(options.places.run + "/control", std::move(inherited.control)));
     // At the start what is valid is served: one mistake must not take every grant away until somebody sees it.
     for (const auto& left_out : BW_TRY(grants.load_valid()).problems)
-        fmt::print(stderr, "bpfwardend: a grant is left out: {}\n", left_out);
+        fmt::print(stderr, "bpfwardend: left out: {}\n", left_out);
 
     const auto stop = [&loop] { loop.stop(0); };
     const auto on_term = BW_TRY(loop.on_signal(SIGTERM, stop));

@@ -187,6 +187,14 @@ void Daemon::remove_grant(const std::string& name) {
     fs::remove(directory_ + "/root/etc/bpfwarden/grants.d/" + name + ".toml");
 }
 
+void Daemon::write_key(const std::string& name, const std::string& pem) {
+    fs::create_directories(directory_ + "/root/etc/bpfwarden/keys");
+    std::ofstream(directory_ + "/root/etc/bpfwarden/keys/" + name + ".pem") << pem;
+}
+void Daemon::remove_key(const std::string& name) {
+    fs::remove(directory_ + "/root/etc/bpfwarden/keys/" + name + ".pem");
+}
+
 Daemon::Ran Daemon::tool(const Words& words) const {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return {};
@@ -371,6 +379,16 @@ bool open_channel(int session, int end) {
     rights->cmsg_len = CMSG_LEN(sizeof end);
     std::memcpy(CMSG_DATA(rights), &end, sizeof end);
     return ::sendmsg(session, &message, MSG_NOSIGNAL) >= 0;
+}
+
+pid_t child_of(pid_t parent, const std::string& name) {
+    const auto task = std::to_string(parent);
+    std::ifstream list("/proc/" + task + "/task/" + task + "/children");
+    for (pid_t pid = 0; list >> pid;) {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+        if (std::string comm; std::getline(file, comm) && comm == name) return pid;
+    }
+    return 0;
 }
 
 bool eventually(const std::function<bool()>& done) {

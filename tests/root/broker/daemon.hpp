@@ -63,6 +63,9 @@ class Daemon {
 
     void write_grant(const std::string& name, std::string text);
     void remove_grant(const std::string& name);
+    // The key of a signer, for the next reload.
+    void write_key(const std::string& name, const std::string& pem);
+    void remove_key(const std::string& name);
     // The command line tool, as root: {status, stdout + stderr}.
     struct Ran {
         int status = -1;
@@ -124,6 +127,9 @@ struct RawHeader {
     std::uint64_t length = 0;
 };
 bool open_channel(int session, int end);
+
+// The child of this process that goes by this name; 0: there is none.
+pid_t child_of(pid_t parent, const std::string& name);
 
 // Until `done` says so, for at most ten seconds.
 bool eventually(const std::function<bool()>& done);
