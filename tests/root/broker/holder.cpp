@@ -80,6 +80,7 @@ void obey(Actor& actor) {
     bpfw_session* child = nullptr;
     actor.say(session == nullptr ? ::bpfw_error() : "open");
     for (std::string word; !(word = actor.listen()).empty();) {
+        if (word.starts_with("(nothing")) continue;
         const auto said = word == "count"           ? counted->begin(session)
                           : word == "seen"          ? counted->seen()
                           : word == "stopped"       ? counted->stopped()

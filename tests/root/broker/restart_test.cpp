@@ -111,6 +111,7 @@ TEST_P(Restart, ASessionInUseGoesOn) {
 }
 
 TEST_P(Restart, WithoutKeepingItEnds) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");

@@ -150,10 +150,12 @@ std::function<void()> ServiceManager::hand_over() {
     return [this] {
         // In the daemon's process to be: there is no other thread here.
         std::string names;
-        std::vector<int> high;
+        std::vector<int> high;  // out of the way of where they go
+        const auto above = static_cast<int>(3 + kept_.size());
         for (const auto& one : kept_) {
             names += (names.empty() ? "" : ":") + one.name;
-            high.push_back(::fcntl(one.fd.get(), F_DUPFD_CLOEXEC, 3000));
+            high.push_back(::fcntl(one.fd.get(), F_DUPFD_CLOEXEC, above));
+            if (high.back() < 0) ::_exit(125);
         }
         for (std::size_t i = 0; i < high.size(); ++i) ::dup2(high[i], static_cast<int>(3 + i));
         ::setenv("NOTIFY_SOCKET", ("@" + address_).c_str(), 1);
