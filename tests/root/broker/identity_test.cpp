@@ -11,6 +11,7 @@
 
 #include "bytecode/relocate.hpp"
 #include "daemon.hpp"
+#include "service_manager.hpp"
 #include "signing.hpp"
 
 namespace bpfwarden::test {
@@ -295,6 +296,39 @@ TEST(Identity, KeysAreThoseOfTheLastReload) {
 }
 
 // /etc wins over /usr/lib, file by file.
+// Over a restart as well: a session that was not used yet, and one derived from it afterwards, have the keys of then.
+TEST(Identity, KeysStayWithASessionOverARestart) {
+    const SigningKey before("before"), after("after");
+    ServiceManager manager;
+    Daemon daemon({{"signed", signed_by("'release'")}}, {"--keep-sessions"}, manager.hand_over());
+    daemon.write_key("release", before.pem());
+    ASSERT_EQ(daemon.tool({"grant", "reload"}).status, 0);
+    const auto old_key = sign(before, program(0)), new_key = sign(after, program(0));
+    const std::string smaller = "format = 1\n[allow]\nprogram_types = ['socket_filter']\ncapabilities = ['bpf']\n";
+    Actor holder(test_user(), [&](Actor& actor) {
+        auto* session = ::bpfw_open("signed");
+        actor.say(session != nullptr ? "open" : ::bpfw_error());
+        (void)actor.listen();
+        auto* derived = ::bpfw_derive(session, smaller.c_str());
+        for (auto* one : {session, derived})
+            for (const auto& signature : {old_key, new_key})
+                actor.say(one == nullptr ? ::bpfw_error() : outcome(load(one, program(0), signature)));
+        (void)actor.listen();
+    });
+    ASSERT_EQ(holder.hear(), "open");
+    ASSERT_EQ(daemon.stop(), 0);
+    daemon.write_key("release", after.pem());
+    manager.catch_up();
+    daemon.start();
+    holder.tell();
+    for (const auto* who : {"the session", "derived from it"}) {
+        EXPECT_EQ(holder.hear(), "ok") << who;
+        EXPECT_EQ(holder.hear(), refused) << who;
+    }
+    // The control: whoever opens it now has the new key.
+    EXPECT_EQ(in_session("signed", [&](bpfw_session* one) { return outcome(load(one, program(0), new_key)); }), "ok");
+}
+
 TEST(Identity, TheAdministratorsKeysWin) {
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey vendor("release"), administrator("release");

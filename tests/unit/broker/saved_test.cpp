@@ -24,6 +24,7 @@ SavedSession full() {
     return {.id = "0123abcd",
             .ancestors = {"00000001", "ffffffff"},
             .chain = {{"name", "rev", texts}, {"name", "rev2", texts}, {"name", "", {}}},
+            .signers = {{"release", "-----BEGIN CERTIFICATE-----"}, {"site", ""}},
             .own_counters = 1,
             .opened_ns = 77,
             .ends_at_ms = ~std::uint64_t{0},
