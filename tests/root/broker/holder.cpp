@@ -79,6 +79,7 @@ void obey(Actor& actor) {
     auto* counted = new Counted;
     bpfw_session* child = nullptr;
     actor.say(session == nullptr ? ::bpfw_error() : "open");
+    if (session == nullptr) ::_exit(0);
     for (std::string word; !(word = actor.listen()).empty();) {
         if (word.starts_with("(nothing")) continue;
         const auto said = word == "count"           ? counted->begin(session)

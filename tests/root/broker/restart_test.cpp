@@ -414,6 +414,37 @@ TEST(Store, GarbageAndMissingPieces) {
     })) << ::testing::PrintToString(service.manager.names());
 }
 
+// Five pieces at the opening; three more, the worker, and the socket taken away at the first use. Whoever was told of
+// the session has it afterwards.
+TEST(Store, KilledAfterEachPiece) {
+    BW_SAME_ON_EVERY_KERNEL();
+    int opened = 0, refused = 0;
+    for (int pieces = 1; pieces <= 10; ++pieces) {
+        Service service({{"tracing", tracing_grant}});
+        service.manager.catch_up();
+        service.manager.kill_after(pieces, service.daemon.pid());
+        Actor holder(test_user(), obey);
+        holder.tell("map");
+        EXPECT_EQ(service.daemon.wait(), -1) << "it was killed";
+        service.start_again();
+        // Where the session was there and nobody had said so yet, the next daemon does.
+        if (holder.hear() == "open") {
+            ++opened;
+            EXPECT_EQ(holder.hear(), "ok") << pieces;
+            EXPECT_EQ(ask(holder, "count"), "ok") << pieces;
+            EXPECT_EQ(ask(holder, "seen"), "all") << pieces;
+            EXPECT_EQ(service.daemon.sessions().size(), 1U) << pieces;
+            EXPECT_EQ(service.events({"session_lost"}), 0U) << pieces;
+        } else {
+            ++refused;
+            EXPECT_TRUE(eventually([&] { return service.daemon.sessions().empty(); })) << pieces;
+            EXPECT_TRUE(eventually([&] { return service.manager.names() == Words{"gtracing"}; })) << pieces;
+        }
+    }
+    EXPECT_GE(opened, 5);
+    EXPECT_GE(refused, 1);
+}
+
 // The daemon is killed again and again while sessions are opened, used, derived from and closed: nobody who was told of
 // a session loses it, nothing is left, and the log has every number.
 TEST(Store, KilledAtAnyPoint) {

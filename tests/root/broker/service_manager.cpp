@@ -5,6 +5,7 @@
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -111,6 +112,7 @@ void ServiceManager::listen() {
 
 void ServiceManager::take(const std::string& text, std::vector<UniqueFd> fds) {
     const auto name = value(text, "FDNAME");
+    if (!name.empty() && until_kill_ > 0 && --until_kill_ == 0) ::kill(to_kill_, SIGKILL);
     if (text.starts_with("MARKER")) {
         markers_.insert(text);
     } else if (value(text, "FDSTOREREMOVE") == "1") {
@@ -186,6 +188,12 @@ void ServiceManager::put(const std::string& name, int fd) {
 void ServiceManager::remove(const std::string& name) {
     const std::lock_guard lock(mutex_);
     std::erase_if(kept_, [&](const Kept& one) { return one.name == name; });
+}
+
+void ServiceManager::kill_after(int messages, pid_t pid) {
+    const std::lock_guard lock(mutex_);
+    until_kill_ = messages;
+    to_kill_ = pid;
 }
 
 void ServiceManager::remove_all() {

@@ -4,6 +4,8 @@
 // whatever its names, and one that hangs up is let go of unless it came with FDPOLL=0.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <mutex>
 #include <set>
@@ -31,6 +33,8 @@ class ServiceManager {
     void put(const std::string& name, int fd);  // takes it
     void remove(const std::string& name);
     void remove_all();  // the service was stopped
+    // Kills this process when it has said as many more things about the store.
+    void kill_after(int messages, pid_t pid);
 
   private:
     struct Kept {
@@ -47,6 +51,8 @@ class ServiceManager {
     std::mutex mutex_;
     std::vector<Kept> kept_;
     std::set<std::string> markers_;
+    int until_kill_ = 0;
+    pid_t to_kill_ = 0;
     std::thread thread_;
 };
 
