@@ -109,7 +109,9 @@ Actor::~Actor() {
 std::string Actor::hear() {
     char buffer[4096];
     pollfd wait{from_, POLLIN, 0};
-    if (::poll(&wait, 1, 20'000) <= 0) return "(nothing in 20 s)";
+    // The large counts of a soak take minutes.
+    const int seconds = std::getenv("BPFWARDEN_SOAK") != nullptr ? 1800 : 20;
+    if (::poll(&wait, 1, seconds * 1000) <= 0) return "(nothing in " + std::to_string(seconds) + " s)";
     const auto n = ::recv(from_, buffer, sizeof buffer, 0);
     return n <= 0 ? std::string() : std::string(buffer, static_cast<std::size_t>(n));
 }

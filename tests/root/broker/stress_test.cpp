@@ -26,7 +26,7 @@ namespace {
 const std::string filters =
     allow("program_types = ['socket_filter']\nmap_types = ['array']\ncapabilities = ['bpf']\n" + everything_but_types);
 
-int cases(int normal) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? normal * 50 : normal; }
+int cases(int normal, int soak) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? soak : normal; }
 
 std::set<std::uint32_t> ids(int next_id) {
     std::set<std::uint32_t> all;
@@ -131,7 +131,7 @@ TEST(Stress, MalformedFrames) {
         good.insert(good.end(), reinterpret_cast<const char*>(&attr), reinterpret_cast<const char*>(&attr + 1));
         int end = -1;
         const int on = 1;
-        for (int i = 0; i < cases(2000); ++i) {
+        for (int i = 0; i < cases(2000, 1'000'000); ++i) {
             if (end < 0) {
                 int pair[2];
                 if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) break;
@@ -173,7 +173,7 @@ TEST(Stress, FdsStayFlat) {
     ASSERT_GT(spawner, 0);
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
-        for (const int count : {10, cases(1000)}) {
+        for (const int count : {10, cases(1000, 100'000)}) {
             for (int i = 0; i < count; ++i) {
                 const int map = create_map(session);
                 const int program = load_program(session, BPF_PROG_TYPE_SOCKET_FILTER, count_in(map, 0));
@@ -199,7 +199,7 @@ TEST(Stress, FdsStayFlat) {
     // And sessions that come and go.
     EXPECT_EQ(as_user(test_user(),
                       [] {
-                          for (int i = 0; i < cases(40); ++i) {
+                          for (int i = 0; i < cases(40, 2000); ++i) {
                               auto* session = ::bpfw_open("filters");
                               if (create_map(session) < 0) return std::string(::bpfw_error());
                               ::bpfw_close(session);
@@ -217,7 +217,7 @@ TEST(Stress, FdsStayFlat) {
 // The daemon, the spawner or a worker is killed while sessions are busy: nothing is left that nobody holds.
 TEST(Stress, KilledAtAnyPoint) {
     std::mt19937 random(11);
-    for (int round = 0; round < cases(6); ++round) {
+    for (int round = 0; round < cases(6, 300); ++round) {
         const auto programs = ids(BPF_PROG_GET_NEXT_ID), maps = ids(BPF_MAP_GET_NEXT_ID),
                    links = ids(BPF_LINK_GET_NEXT_ID);
         {
