@@ -6,7 +6,7 @@ _bpfwarden_verbs() { # of the object $1
     case $1 in
     '') echo 'run grant session host audit' ;;
     audit) echo 'tail query stats' ;;
-    grant) echo 'check show explain diff list init reload revoke' ;;
+    grant) echo 'check show explain diff list init digest reload revoke' ;;
     host) echo 'check' ;;
     session) echo 'list show revoke metrics attach' ;;
     esac
@@ -21,6 +21,7 @@ _bpfwarden_options() { # of the command "$1"
     'grant diff') echo '--root --json --help' ;;
     'grant list') echo '--root --json --help' ;;
     'grant init') echo '--template --name --user --output --dry-run --json --help' ;;
+    'grant digest') echo '--program --output --json --help' ;;
     'grant reload') echo '--json --help' ;;
     'grant revoke') echo '--dry-run --json --help' ;;
     'session list') echo '--json --help' ;;
@@ -55,6 +56,8 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --name') echo 'nothing' ;;
     'grant init --user') echo 'user' ;;
     'grant init --output') echo 'file' ;;
+    'grant digest --program') echo 'nothing' ;;
+    'grant digest --output') echo 'file' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
@@ -98,6 +101,7 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'grant explain '1) echo 'word map_create prog_load btf_load attach perf_event_open command helper kfunc' ;;
     'grant diff '0) echo 'grant' ;;
     'grant diff '1) echo 'grant' ;;
+    'grant digest '0) echo 'file' ;;
     'session show '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session revoke '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session attach '*) echo 'command' ;;

@@ -76,6 +76,7 @@ complete -c bpfwarden -n '__bpfwarden_is grant' -a explain -d 'say whether a gra
 complete -c bpfwarden -n '__bpfwarden_is grant' -a diff -d 'say what a new version of a grant widens and narrows'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a list -d 'list the installed grants'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a init -d 'write a first grant to start from'
+complete -c bpfwarden -n '__bpfwarden_is grant' -a digest -d 'say what [identity] sees of the programs in a BPF object'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a reload -d 'make the daemon read the installed grants again'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a revoke -d 'end all sessions of a grant, and open no more'
 complete -c bpfwarden -n '__bpfwarden_is' -a host -d 'what this machine offers'
@@ -112,6 +113,9 @@ complete -c bpfwarden -n '__bpfwarden_at grant init' -l name -r -x -d 'the name 
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l user -r -x -a '(__fish_complete_users)' -d 'who may open it (default: root only)'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l output -r -F -d 'write to FILE, which must not exist'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l dry-run -d 'with --output: say what would be written'
+complete -c bpfwarden -n '__bpfwarden_at grant digest' -l program -r -x -d 'this program only'
+complete -c bpfwarden -n '__bpfwarden_at grant digest' -l output -r -F -d 'write what is to be signed to FILE, which must not exist; for one program'
+complete -c bpfwarden -n '__bpfwarden_at grant digest' -F
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -l dry-run -d 'say how many sessions would end'
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -x
 complete -c bpfwarden -n '__bpfwarden_at session show' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'

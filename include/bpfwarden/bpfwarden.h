@@ -106,6 +106,18 @@ BPFW_API int bpfw_pass(bpfw_session* session, int socket);
  */
 BPFW_API bpfw_session* bpfw_receive(int socket);
 
+/*
+ * Leaves the signature of a program with the session, for grants that ask for one ([identity] signers): a detached CMS
+ * signature in DER over the stream that `bpfwarden grant digest` shows. A program that is loaded without a signature of
+ * its own is then looked for among them. They are kept until the session ends; one that is there already is not counted
+ * twice. Whether it is good for anything shows when the program is loaded.
+ *
+ * EINVAL   it is empty
+ * E2BIG    it has more than 16 KiB
+ * ENOSPC   the session has 64 already
+ */
+BPFW_API int bpfw_add_signature(bpfw_session* session, const void* signature, size_t size);
+
 /* ---- Calls */
 
 /*
@@ -127,7 +139,11 @@ BPFW_API bpfw_session* bpfw_receive(int socket);
  *
  * EPERM    the grant refuses it: bpfw_error_key() and bpfw_error_line() name what in it. Or the command does not go
  *          through a session
+ * A program's signature (signature, signature_size; Linux 6.18) is checked by the broker, by the keys that bpfwarden
+ * has, and where the grant asks for one; keyring_id must be 0 or KEY_SPEC_SESSION_KEYRING.
+ *
  * E2BIG    attributes that this release does not know, or more than a message holds (64 MiB, 250 fds)
+ * EKEYREJECTED   the grant asks for a signature, and the program has none that it takes
  * EBADF    an fd in `attr` is not open
  * Any other error of bpf(2), from the kernel.
  */
@@ -151,8 +167,8 @@ BPFW_API int bpfw_sys_bpf(int command, union bpf_attr* attr, unsigned int size);
 
 /*
  * perf_event_open(2) over the session, for the tracepoints, kprobes, uprobes and software events that the grant's
- * targets name: an fd of the kernel's own. pid 0 is this process. A uprobe's path is resolved here.
- * PERF_FLAG_PID_CGROUP is not possible (EOPNOTSUPP).
+ * targets name: an fd of the kernel's own. pid 0 is this process. A uprobe's path is resolved here, and must lead to
+ * the same file where the daemon is. PERF_FLAG_PID_CGROUP is not possible (EOPNOTSUPP).
  *
  * EPERM   the grant refuses it
  * Any other error of perf_event_open(2).

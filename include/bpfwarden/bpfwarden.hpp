@@ -187,6 +187,12 @@ class Session {
         return {};
     }
 
+    // bpfw_add_signature()
+    Result<> add_signature(const void* signature, std::size_t size) {
+        if (bpfw_add_signature(session_, signature, size) != 0) return last_failure();
+        return {};
+    }
+
     // bpfw_bpf(): an fd for commands that make one (Fd(*result) owns it), otherwise 0. `Attr` is bpf_attr.
     template <class Attr>
     Result<int> bpf(int command, Attr& attr, unsigned size = sizeof(Attr)) {

@@ -18,7 +18,7 @@ static std::string journal_name(std::string_view name) {
 }
 
 std::vector<std::string> journal_fields(const Event& event) {
-    const bool warn = event.text("verdict") == "refused" || is_loss(event);
+    const bool warn = event.text("verdict") == "refused" || event.kind == "session_lost" || is_loss(event);
     std::vector<std::string> fields{"MESSAGE=" + summary(event), fmt::format("PRIORITY={}", warn ? 4 : 6),
                                     "SYSLOG_IDENTIFIER=bpfwardend", "BPFWARDEN_EVENT=" + event.kind,
                                     fmt::format("BPFWARDEN_SEQ={}", event.seq)};

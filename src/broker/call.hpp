@@ -14,6 +14,7 @@
 #include "broker/attach_target.hpp"
 #include "broker/ledger.hpp"
 #include "broker/objects.hpp"
+#include "broker/parser.hpp"
 #include "broker/rights.hpp"
 #include "kernel/btf.hpp"
 #include "wire/bpf_call.hpp"
@@ -37,6 +38,8 @@ struct SessionState {
     std::set<std::uint64_t> perf_events = {};  // that this session opened
     // Asked when a limit on maps is reached: forgets those that nobody holds any more; how many went.
     std::function<std::size_t()> forget_dead_maps = {};
+    Parser parser = {};
+    std::vector<std::vector<std::byte>> signatures = {};  // that clients left here for programs to come
 };
 
 struct Outcome {
@@ -48,7 +51,7 @@ struct Outcome {
     std::string operation;
     grant::Verdict verdict;
     std::string line;  // of the verdict, where another process judged
-    std::string program_name, program_sha256, target;
+    std::string program_name, program_sha256, program_signer, target;
     std::uint32_t map_id = 0;  // of a map that was made, and what it takes
     std::uint64_t map_memory = 0;
 };

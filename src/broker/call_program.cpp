@@ -146,6 +146,27 @@ class Load {
         const auto canonical = bytecode::canonical(state_.call.instructions);
         if (auto digest = trust::sha256(std::as_bytes(std::span(canonical)))) operation_.sha256 = std::move(*digest);
         state_.out.program_sha256 = operation_.sha256;
+        return identify(std::as_bytes(std::span(canonical)));
+    }
+
+    // Who signed it. Of the stream that the digest is of, so that a signature and a digest mean the same program.
+    bool identify(wire::Bytes stream) {
+        const auto* at = state_.session.rights.asks_for_signers();
+        if (at == nullptr || grant::is_probe(operation_)) return true;
+        std::vector<wire::Bytes> signatures;
+        // What came with the program is about this program; else it may be any of those that were left here.
+        if (!state_.call.signature.empty())
+            signatures.push_back(state_.call.signature);
+        else
+            for (const auto& one : state_.session.signatures) signatures.push_back(one);
+        if (signatures.empty()) return true;
+        auto verified = state_.session.parser.verify(stream, signatures);
+        if (!verified)
+            return state_.refused(EIO, "identity.signers", at->text(),
+                                  verified.error().what() + ": " + verified.error().why());
+        operation_.signers = std::move(verified->signers);
+        operation_.not_signed = std::move(verified->why_not);
+        state_.out.program_signer = fmt::format("{}", fmt::join(operation_.signers, ", "));
         return true;
     }
 

@@ -5,7 +5,10 @@
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <linux/sockios.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,7 +24,7 @@ namespace {
 
 using kernel::AllowedCall;
 
-// Memory, messages, time and the end: what both do.
+// Memory, messages, time and the end: what worker and opener both do.
 constexpr AllowedCall common[] = {
     {SYS_recvmsg},
     {SYS_sendmsg},
@@ -91,33 +94,88 @@ constexpr AllowedCall of_worker[] = {
 };
 constexpr AllowedCall of_opener[] = {
     {SYS_perf_event_open},
+    {SYS_fstatfs},
     {SYS_getdents64},
     {SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
 };
 
-Result<> confine(kernel::CapabilityMask capabilities, std::span<const AllowedCall> more) {
+// Nothing that opens, makes, starts or connects; memory that is never executable.
+constexpr AllowedCall of_parser[] = {
+    {SYS_recvmsg},
+    {SYS_sendmsg},
+    {SYS_poll},
+    {SYS_close},
+    {SYS_read},
+    {SYS_pread64},
+    {SYS_lseek},
+    {SYS_fstatfs},
+    {SYS_fstat},
+    // By a wrapper of fstat(), and with no path.
+    {SYS_newfstatat, 3, ~0U, AT_EMPTY_PATH},
+    {SYS_fcntl, 1, ~0U, F_GET_SEALS},
+    {SYS_fcntl, 1, ~0U, F_GETFL},
+    {SYS_fcntl, 1, ~0U, F_GETFD},
+    {SYS_mmap, 2, PROT_EXEC, 0},
+    {SYS_munmap},
+    {SYS_mremap},
+    {SYS_brk},
+    {SYS_madvise},
+    {SYS_futex},
+    {SYS_clock_gettime},
+    {SYS_getpid},
+    {SYS_gettid},
+    {SYS_getrandom},
+    {SYS_alarm},
+    {SYS_setitimer},
+    {SYS_rt_sigreturn},
+    {SYS_rt_sigprocmask},
+    {SYS_restart_syscall},
+    {SYS_exit_group},
+};
+
+Result<> close_all_but(std::vector<int> kept) {
+    for (const int standard : {0, 1, 2}) kept.push_back(standard);
+    std::erase_if(kept, [](int fd) { return fd < 0; });
+    std::ranges::sort(kept);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        const auto first = static_cast<unsigned>(kept[i]) + 1;
+        const auto last = i + 1 < kept.size() ? static_cast<unsigned>(kept[i + 1]) - 1 : ~0U;
+        if (first <= last && ::close_range(first, last, 0) != 0) return fail_errno("close_range");
+    }
+    return {};
+}
+
+Result<> confine(kernel::CapabilityMask capabilities, std::span<const AllowedCall> own,
+                 std::span<const AllowedCall> others) {
     BW_TRY(kernel::keep_only(capabilities));
     // Nobody of the same uid reads its memory or takes its fds.
     if (::prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("prctl(PR_SET_DUMPABLE)");
-    std::vector<AllowedCall> all(more.begin(), more.end());
-    all.insert(all.end(), std::begin(common), std::end(common));
+    std::vector<AllowedCall> all(own.begin(), own.end());
+    all.insert(all.end(), others.begin(), others.end());
     return kernel::allow_only(all);
 }
 
 }  // namespace
 
-Result<> confine_worker(kernel::CapabilityMask capabilities) { return confine(capabilities, of_worker); }
+Result<> confine_worker(kernel::CapabilityMask capabilities) { return confine(capabilities, of_worker, common); }
 
-Result<> confine_opener(kernel::CapabilityMask capabilities, FdRef worker, const EventFiles& files) {
-    std::vector<unsigned> kept{0, 1, 2};
-    for (const int fd : {worker.get(), files.tracefs.get(), files.event_source.get()})
-        if (fd >= 0) kept.push_back(static_cast<unsigned>(fd));
-    std::ranges::sort(kept);
-    for (std::size_t i = 0; i < kept.size(); ++i) {
-        const unsigned first = kept[i] + 1, last = i + 1 < kept.size() ? kept[i + 1] - 1 : ~0U;
-        if (first <= last && ::close_range(first, last, 0) != 0) return fail_errno("close_range");
-    }
-    return confine(capabilities, of_opener);
+Result<> confine_opener(kernel::CapabilityMask capabilities, std::vector<int> kept) {
+    BW_TRY(close_all_but(std::move(kept)));
+    return confine(capabilities, of_opener, common);
+}
+
+Result<> confine_parser(std::vector<int> kept) {
+    BW_TRY(close_all_but(std::move(kept)));
+    // Far above what the largest program and symbol table take, far below what a machine would notice.
+    constexpr rlim_t most = 1U << 30;
+    constexpr rlimit nothing{0, 0};
+    rlimit memory{};
+    if (::getrlimit(RLIMIT_AS, &memory) != 0) return fail_errno("getrlimit");
+    memory.rlim_cur = memory.rlim_max = std::min(memory.rlim_max, most);
+    if (::setrlimit(RLIMIT_AS, &memory) != 0 || ::setrlimit(RLIMIT_CORE, &nothing) != 0) return fail_errno("setrlimit");
+    // Only its own clock's signal, which ends it.
+    ::signal(SIGALRM, SIG_DFL);
+    return confine(0, of_parser, {});
 }
 
 Result<> confine_daemon() {

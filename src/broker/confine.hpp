@@ -2,7 +2,9 @@
 // How the processes that read clients' bytes give up everything that they have no use for.
 #pragma once
 
-#include "broker/opener.hpp"
+#include <vector>
+
+#include "base/result.hpp"
 #include "kernel/capability.hpp"
 
 namespace bpfwarden::broker {
@@ -10,8 +12,10 @@ namespace bpfwarden::broker {
 // The last step before the first client's byte is read. Afterwards: these capabilities in every set, no way to more,
 // not dumpable, and the system calls of a worker only.
 Result<> confine_worker(kernel::CapabilityMask capabilities);
-// The same for a perf event opener; it also closes every fd but those it needs.
-Result<> confine_opener(kernel::CapabilityMask capabilities, FdRef worker, const EventFiles& files);
+// The same for a perf event opener, which also closes every fd but `kept`.
+Result<> confine_opener(kernel::CapabilityMask capabilities, std::vector<int> kept);
+// For the reader of hostile formats: no capability, no fd but `kept`, and memory of a bounded size.
+Result<> confine_parser(std::vector<int> kept);
 // For the daemon's own process: no capability at all.
 Result<> confine_daemon();
 

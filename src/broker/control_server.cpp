@@ -83,7 +83,7 @@ static SessionRecord record_of(const Session& session) {
         static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
     const auto& own = session.own();
     return {.id = session.id,
-            .parent = session.parent,
+            .parent = session.parent(),
             .grant = session.grant().name,
             .revision = session.grant().revision,
             .socket = session.path,
@@ -102,8 +102,8 @@ static SessionRecord record_of(const Session& session) {
             .maps = own.used(Count::maps),
             .links = own.used(Count::links),
             .map_memory = own.used(Count::map_memory),
-            .operations = session.operations,
-            .refusals = session.refusals};
+            .operations = session.notes->counted.operations,
+            .refusals = session.notes->counted.refusals};
 }
 
 Result<> ControlServer::answer(wire::Message& request, wire::Writer& to) {

@@ -10,8 +10,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
+
+#include "broker/signer_files.hpp"
 
 namespace bpfwarden::broker {
 
@@ -123,10 +126,19 @@ Result<GrantSockets::Change> GrantSockets::load(bool all_or_nothing) {
         for (const auto& one : *sockets) taken.insert(one.path);
         ready.emplace(installed.name, Ready{std::move(*loaded), std::move(*sockets)});
     }
-    if (all_or_nothing && !change.problems.empty())
-        return fail(Error(Code::bad_input, "the grants are not valid, and nothing was changed")
+    auto keys = BW_TRY(read_signer_files(places_.root));
+    if (all_or_nothing && !(change.problems.empty() && keys.problems.empty())) {
+        const bool of_keys = change.problems.empty();
+        std::ranges::move(keys.problems, std::back_inserter(change.problems));
+        return fail(Error(Code::bad_input, of_keys ? "the keys of signers are not valid, and nothing was changed"
+                                                   : "the grants are not valid, and nothing was changed")
                         .because(fmt::format("{}", fmt::join(change.problems, "\n  ")))
-                        .advise("bpfwarden grant check FILE shows all there is to say of one"));
+                        .advise(of_keys ? "bpfwarden-grant(5), IDENTITY, says what a key has to be"
+                                        : "bpfwarden grant check FILE shows all there is to say of one"));
+    }
+    const auto signers = keys.texts.size();
+    std::ranges::move(keys.problems, std::back_inserter(change.problems));
+    sessions_.trust(std::move(keys.texts));
 
     for (auto at = grants_.begin(); at != grants_.end();) {
         if (ready.contains(at->first)) {
@@ -147,7 +159,7 @@ Result<GrantSockets::Change> GrantSockets::load(bool all_or_nothing) {
         (entry.grant ? change.changed : change.added).push_back(name);
         entry.grant = std::make_shared<const GrantRevision>(GrantRevision{name, revision, std::move(one.grant)});
         // What sessions of an earlier revision use goes on counting.
-        if (!entry.counters) entry.counters = std::make_shared<Counters>(BW_TRY(Counters::create()));
+        if (!entry.counters) entry.counters = BW_TRY(sessions_.counters_of(name));
         // The new ones take the place of the old ones in one step each: nobody finds the door missing.
         std::vector<std::unique_ptr<Listener>> listeners;
         const auto list = access_list(entry.grant->loaded.grant);
@@ -157,6 +169,7 @@ Result<GrantSockets::Change> GrantSockets::load(bool all_or_nothing) {
     }
     audit::Event event{.kind = "grant_reload"};
     event.set("added", change.added.size()).set("changed", change.changed.size()).set("removed", change.removed.size());
+    event.set("signers", signers);
     if (!change.problems.empty()) event.set("invalid", change.problems.size());
     log_.append(std::move(event));
     return change;

@@ -27,10 +27,11 @@ class GrantSockets {
         std::vector<std::string> added, changed, removed, same;
         std::vector<std::string> problems;  // why some could not be read; only of load_valid()
     };
-    // Reads all grants. One that is not valid changes nothing at all, and is the Error. Sessions keep what they were
-    // opened with.
+    // Reads all grants, and the keys of signers. One that is not valid changes nothing at all, and is the Error.
+    // Sessions keep what they were opened with.
     Result<Change> reload() { return load(true); }
-    // The same for the start: a grant that is not valid is left out, so that one mistake does not close all doors.
+    // The same for the start: a grant or key that is not valid is left out, so that one mistake does not close all
+    // doors.
     Result<Change> load_valid() { return load(false); }
     // Ends all sessions of a grant and closes its sockets until the next reload. How many sessions; not_found.
     Result<std::size_t> revoke(const std::string& name);

@@ -25,17 +25,23 @@ grant::Limit limit_of(Count count) {
     return grant::Limit::programs;
 }
 
+// A size that cannot change: a page cut off under a mapping is SIGBUS.
+static constexpr int counters_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
 Result<Counters> Counters::create() {
     UniqueFd memory(::memfd_create("bpfwarden-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory) return fail_errno("memfd_create");
     if (::ftruncate(memory.get(), sizeof(Shared)) != 0) return fail_errno("ftruncate");
-    // A size that cannot change: a page cut off under a mapping is SIGBUS.
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return fail_errno("sealing counters");
+    if (::fcntl(memory.get(), F_ADD_SEALS, counters_seals) != 0) return fail_errno("sealing counters");
     return map(std::move(memory));
 }
 
 Result<Counters> Counters::map(UniqueFd memory) {
+    const int seals = ::fcntl(memory.get(), F_GET_SEALS);
+    struct stat status{};
+    if (seals < 0 || (seals & counters_seals) != counters_seals || ::fstat(memory.get(), &status) != 0 ||
+        status.st_size != sizeof(Shared))
+        return fail(Code::bad_input, "these are no counters");
     void* address = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
     if (address == MAP_FAILED) return fail_errno("mapping counters");
     return Counters(std::move(memory), static_cast<Shared*>(address));
@@ -64,6 +70,10 @@ void Counters::give_back(Count count, std::uint64_t amount) {
     // Never below zero, whatever a worker that went wrong wrote there.
     while (!counter.compare_exchange_weak(now, now - std::min(now, amount))) {
     }
+}
+
+void Counters::reset_used() {
+    for (auto& used : shared_->used) used.store(0);
 }
 
 // The generic cell rate algorithm: one number, the time at which the next load would be due at an even rate. It may run

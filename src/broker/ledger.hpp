@@ -25,7 +25,7 @@ grant::Limit limit_of(Count count);
 class Counters {
   public:
     static Result<Counters> create();
-    // Of the same counters in another process.
+    // Of the same counters in another process. Fails for what create() did not make.
     static Result<Counters> map(UniqueFd memory);
     Counters(Counters&& other) noexcept
         : memory_(std::move(other.memory_)), shared_(std::exchange(other.shared_, nullptr)) {}
@@ -40,6 +40,8 @@ class Counters {
     // False, and nothing changed, where `limit` would be passed.
     bool take(Count count, std::uint64_t amount, std::uint64_t limit);
     void give_back(Count count, std::uint64_t amount);
+    // Nobody counts here any more: what is left was taken by somebody who was killed in the middle.
+    void reset_used();
     // One more load at `now_ns` (CLOCK_MONOTONIC): false where it would be more than `per_minute` in any minute.
     bool take_load(std::uint64_t now_ns, std::uint64_t per_minute);
     FdRef memory() const { return memory_; }

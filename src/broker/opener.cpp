@@ -7,6 +7,7 @@
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,13 +33,17 @@ bool needs_opener(const Rights& rights) {
     });
 }
 
-Result<kernel::CapabilityMask> opener_capabilities() {
+Result<kernel::CapabilityMask> opener_capabilities(const Rights& rights) {
     const auto bit = [](const char* name) { return kernel::CapabilityMask{1} << *kernel::capability_number(name); };
     const auto paranoid = BW_TRY(kernel::read_file("/proc/sys/kernel/perf_event_paranoid"));
     int level = 4;
     std::from_chars(paranoid.data(), paranoid.data() + paranoid.size(), level);
+    // uprobes ask for it since 6.17, and in stable releases before: one in the middle of an instruction destroys the
+    // code of every process that has the file.
+    const bool uprobes = std::ranges::all_of(
+        rights.grants(), [](const grant::Resolved& grant) { return !grant.of(grant::Target::uprobes).empty(); });
     // Debian's own level 3 asks for CAP_SYS_ADMIN whatever else is held (tried on 6.1, 6.12 and 7.2).
-    return level > 2 ? bit("perfmon") | bit("sys_admin") : bit("perfmon");
+    return level > 2 || uprobes ? bit("perfmon") | bit("sys_admin") : bit("perfmon");
 }
 
 EventFiles EventFiles::open() {
@@ -91,8 +96,8 @@ struct Request {
 
 class Opener {
   public:
-    Opener(FdRef worker, const Rights& rights, EventFiles files)
-        : worker_(worker), rights_(rights), files_(std::move(files)) {
+    Opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser)
+        : worker_(worker), rights_(rights), files_(std::move(files)), parser_(std::move(parser)) {
         for (const char* type : {"kprobe", "uprobe"})
             if (files_.event_source)
                 if (const auto number = number_in(files_.event_source, fmt::format("{}/type", type)))
@@ -251,14 +256,7 @@ class Opener {
         }
         if (dynamic != dynamic_types_.end()) {
             if (fds.empty()) return failed(EINVAL, "an uprobe needs the opened file"), false;
-            // The file as its opener found it, in its own root; the kernel is given that very file.
-            path_ = fmt::format("/proc/self/fd/{}", fds.front().get());
-            char path[4096];
-            const auto n = ::readlink(path_.c_str(), path, sizeof path);
-            if (n <= 0 || path[0] != '/') return failed(EINVAL, "an uprobe's file has no path"), false;
-            operation = {grant::Target::uprobes,
-                         fmt::format("{}:{:#x}", std::string_view(path, static_cast<std::size_t>(n)), attr.config2)};
-            attr.config1 = reinterpret_cast<std::uint64_t>(path_.c_str());
+            if (!name_uprobe(fds.front(), attr, operation)) return false;
             fds = fds.subspan(1);
             return true;
         }
@@ -279,6 +277,61 @@ class Opener {
                 operation = {grant::Target::perf_events, fmt::format("type-{}/{:#x}", attr.type, attr.config)};
                 return true;
         }
+    }
+    // By the place in the file, or by a function that begins there.
+    //
+    // Soundness: the kernel is given the very file that was asked about, by its fd. Its path is what the kernel says of
+    // that fd, which counts in the mount namespace that it was opened in: so the same path here must lead to the same
+    // file, or whoever can mount something in a namespace of their own would call any file by any name.
+    bool name_uprobe(FdRef file, perf_event_attr& attr, grant::PerfEventOpen& operation) {
+        // Bits of `config`: 0 asks for the return of the function, 32 and up are the place of a counter.
+        constexpr unsigned counter_shift = 32;
+        path_ = fmt::format("/proc/self/fd/{}", file.get());
+        char text[4096];
+        const auto n = ::readlink(path_.c_str(), text, sizeof text);
+        if (n <= 0 || text[0] != '/') return failed(EINVAL, "an uprobe's file has no path"), false;
+        const std::string path(text, static_cast<std::size_t>(n));
+        operation = {grant::Target::uprobes, fmt::format("{}:{:#x}", path, attr.config2)};
+        operation_ = grant::describe(operation);
+        target_ = operation.event;
+        if (attr.config >> counter_shift != 0)
+            return refuse(
+                       EPERM, "targets.uprobes",
+                       "a counter (semaphore) of a uprobe writes into the memory of every process that has the file"),
+                   false;
+        struct stat given{}, here{};
+        if (::fstat(file.get(), &given) != 0 || !S_ISREG(given.st_mode))
+            return refuse(EINVAL, "targets.uprobes", "a uprobe's file is no regular file"), false;
+        if (::stat(path.c_str(), &here) != 0 || here.st_dev != given.st_dev || here.st_ino != given.st_ino)
+            return refuse(
+                       EPERM, "targets.uprobes",
+                       fmt::format("{} is another file here than where it was opened, or cannot be looked at", path)),
+                   false;
+        attr.config1 = reinterpret_cast<std::uint64_t>(path_.c_str());
+        if (rights_.check(operation).allowed || !parser_) return true;
+        return name_functions(file, path, attr.config2, operation);
+    }
+
+    // Of the names, one that every grant allows; without such a one, any, for the refusal.
+    bool name_functions(FdRef given, const std::string& path, std::uint64_t offset, grant::PerfEventOpen& operation) {
+        // Nothing of the file was opened yet (O_PATH), and whoever serves a file system could keep us waiting.
+        const auto type = kernel::file_system_type(given);
+        const bool is_fuse = !type || *type == kernel::fuse_magic;
+        const UniqueFd file(is_fuse ? -1 : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+        if (!file)
+            return refuse(EPERM, "targets.uprobes", fmt::format("the functions of {} cannot be read", path)), false;
+        auto names = parser_.functions_at(file, offset);
+        if (!names) {
+            const auto& error = names.error();
+            return refuse(error.number() == EIO ? EIO : EPERM, "targets.uprobes",
+                          fmt::format("{}: {}: {}", path, error.what(), error.why())),
+                   false;
+        }
+        for (const auto& name : *names) {
+            operation.event = fmt::format("{}:{}", path, name);
+            if (rights_.check(operation).allowed) break;
+        }
+        return true;
     }
     static std::string named(std::string_view kind, std::span<const std::string_view> names, std::uint64_t config) {
         return config < names.size() ? fmt::format("{}/{}", kind, names[config]) : fmt::format("{}/{}", kind, config);
@@ -313,6 +366,7 @@ class Opener {
     FdRef worker_;
     const Rights& rights_;
     EventFiles files_;
+    Parser parser_;
     std::map<std::uint32_t, std::string> dynamic_types_;
     std::map<std::uint64_t, std::string> names_;
     bool all_read_ = false;
@@ -329,8 +383,8 @@ class Opener {
 
 }  // namespace
 
-int run_opener(FdRef worker, const Rights& rights, EventFiles files) {
-    return Opener(worker, rights, std::move(files)).run();
+int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser) {
+    return Opener(worker, rights, std::move(files), std::move(parser)).run();
 }
 
 }  // namespace bpfwarden::broker

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/fd.hpp"
+#include "broker/parser.hpp"
 #include "broker/rights.hpp"
 
 namespace bpfwarden::broker {
@@ -11,8 +12,9 @@ namespace bpfwarden::broker {
 // Whether any program of these grants attaches to a perf event.
 bool needs_opener(const Rights& rights);
 
-// The capabilities that the opener keeps on this kernel: perfmon where that is enough, or sys_admin as well.
-Result<kernel::CapabilityMask> opener_capabilities();
+// The capabilities that the opener keeps on this kernel, for these grants: perfmon where that is enough, or sys_admin
+// as well.
+Result<kernel::CapabilityMask> opener_capabilities(const Rights& rights);
 
 // What of /sys the opener reads, opened before it gives up its root.
 struct EventFiles {
@@ -22,6 +24,6 @@ struct EventFiles {
 };
 
 // Serves `worker` until it hangs up. The exit status.
-int run_opener(FdRef worker, const Rights& rights, EventFiles files);
+int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser);
 
 }  // namespace bpfwarden::broker

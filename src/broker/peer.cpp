@@ -102,8 +102,6 @@ Result<Peer> peer_of(FdRef socket, Spawner& spawner) {
 }
 
 // Empty if it cannot be read, which then matches no condition.
-static constexpr std::uint32_t fuse_magic = 0x65735546;
-
 static std::string digest_of(FdRef executable) {
     using Key = std::tuple<dev_t, ino_t, std::int64_t, long, off_t>;
     static std::map<Key, std::string> known;
@@ -111,7 +109,7 @@ static std::string digest_of(FdRef executable) {
     constexpr off_t largest = 512 * 1024 * 1024;
     struct stat info{};
     // Whoever serves a FUSE file system decides at each read what is in a file, and how long a reader waits.
-    if (const auto type = kernel::file_system_type(executable); !type || *type == fuse_magic) return {};
+    if (const auto type = kernel::file_system_type(executable); !type || *type == kernel::fuse_magic) return {};
     const UniqueFd file(
         ::open(fmt::format("/proc/self/fd/{}", executable.get()).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > largest) return {};

@@ -30,6 +30,9 @@ class Rights {
     // Whether any operation would need program identity: digests cost.
     bool judges_digests() const;
 
+    // Where the first grant that asks for them does; null: none.
+    const grant::Position* asks_for_signers() const;
+
     const std::vector<grant::Resolved>& grants() const { return grants_; }
     const grant::Resolved& last() const { return grants_.back(); }
 

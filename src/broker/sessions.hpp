@@ -11,18 +11,32 @@
 #include <string_view>
 
 #include "audit/log.hpp"
+#include "broker/fd_store.hpp"
+#include "broker/saved_session.hpp"
 #include "broker/session.hpp"
 
 namespace bpfwarden::broker {
 
 class Sessions {
   public:
-    Sessions(EventLoop& loop, Spawner& spawner, audit::Log& log) : loop_(loop), spawner_(spawner), log_(log) {}
+    // What `store` keeps goes on with the next daemon.
+    Sessions(EventLoop& loop, Spawner& spawner, audit::Log& log, FdStore store = {})
+        : loop_(loop), spawner_(spawner), log_(log), store_(std::move(store)) {}
+
+    // Takes over what an earlier daemon left in the store: first of all, before anything else is opened.
+    void adopt(std::map<std::string, UniqueFd> stored);
+    // The counters of a grant, the same for as long as anything counts on them.
+    Result<std::shared_ptr<Counters>> counters_of(const std::string& grant);
 
     // Somebody has connected to the socket of a grant (at `path`), narrowed by `more` where the socket stands for less.
     // Decides whether they may, tells them, and keeps the session.
     void open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant, std::shared_ptr<Counters> counters,
               const std::vector<std::shared_ptr<const GrantRevision>>& more, std::string path);
+
+    // The keys of those that are opened from now on.
+    void trust(trust::SignerTexts signers) {
+        signers_ = std::make_shared<const trust::SignerTexts>(std::move(signers));
+    }
 
     // Ends a session and all derived from it, at once: programs stop, fds of the holder stay but stand for nothing.
     // False: there is no such session.
@@ -44,22 +58,39 @@ class Sessions {
 
   private:
     Result<Session*> add(std::unique_ptr<Session> session);
+    static void say_hello(Session& session);
     void await_first_use(Session& session);
     Result<> start_worker(Session& session);
+    Result<> watch_worker(Session& session);
+    Result<> watch_first_use(Session& session);
+    Result<> watch_lifetime(Session& session);
     void serve_control(Session& session);
     Result<UniqueFd> derive(Session& parent, const std::string& text, std::string& id);
     void end(const std::string& id, std::string_view kind, std::string_view why);
     std::size_t drain(Session& session);
     void drain_later();
     void end_compromised();
+    void finish(Session& session);
     void settle(Session& session);
     void recheck_orphans();
     static void describe(audit::Event& event, const Session& session);
 
+    // sessions_kept.cpp: what the next daemon needs.
+    void keep(Session& session);
+    void keep_control(Session& session);
+    void keep_worker(Session& session);
+    struct Pieces;
+    Result<> adopt_one(Pieces& pieces);
+    Result<> adopt_worker(Session& session, Pieces& pieces);
+    void adopt_maps(const Pieces& pieces);
+    void lose(Pieces& pieces, const Error& why);
+    Result<std::shared_ptr<const GrantRevision>> revision_of(const SavedGrant& grant);
+    void forget_unused_counters();
+
     // Maps that outlived their session: somebody still holds them, and they still count.
-    struct Orphan {
-        std::uint32_t id = 0;
-        std::uint64_t memory = 0;
+    struct Orphans {
+        std::string session;
+        std::shared_ptr<SessionNotes> notes;
         std::vector<std::shared_ptr<Counters>> levels;
     };
 
@@ -67,7 +98,11 @@ class Sessions {
     Spawner& spawner_;
     audit::Log& log_;
     std::map<std::string, std::unique_ptr<Session>> sessions_;
-    std::vector<Orphan> orphans_;
+    std::shared_ptr<const trust::SignerTexts> signers_;
+    std::vector<Orphans> orphans_;
+    FdStore store_;
+    std::map<std::string, std::shared_ptr<Counters>> counters_;              // of grants, by name
+    std::map<std::string, std::shared_ptr<const GrantRevision>> revisions_;  // while adopting: what is the same, once
     EventLoop::Watch orphan_timer_, drain_timer_;
     std::uint64_t orphan_pause_ns_ = 0;
     bool draining_ = false;

@@ -47,8 +47,14 @@ Result<WorkerProcess> Spawner::make_worker(const WorkerOrder& order, const Worke
     body.text(order.revision);
     body.number(order.ends_at_ms);
     body.text(order.cgroup);
+    body.number(static_cast<std::uint8_t>(order.keep));
     body.number(static_cast<std::uint32_t>(order.grants.size()));
     for (const auto& texts : order.grants) write(body, texts);
+    body.number(static_cast<std::uint32_t>(order.signers.size()));
+    for (const auto& [name, text] : order.signers) {
+        body.text(name);
+        body.text(text);
+    }
     std::vector<int> all{fds.session, fds.control, fds.ring, fds.wakeup, fds.opener};
     all.insert(all.end(), fds.counters.begin(), fds.counters.end());
     auto message = BW_TRY(ask(socket_, receiver_, Internal::make_worker, body.bytes(), all));

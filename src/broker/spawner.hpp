@@ -11,6 +11,7 @@
 #include "broker/grant_texts.hpp"
 #include "broker/ledger.hpp"
 #include "kernel/process.hpp"
+#include "trust/signers.hpp"
 #include "wire/message.hpp"
 
 namespace bpfwarden::broker {
@@ -25,6 +26,9 @@ struct WorkerOrder {
     std::uint64_t ends_at_ms = 0;
     std::string cgroup;              // of the opener, to be charged; empty: stay
     std::vector<GrantTexts> grants;  // first to last
+    // It outlives the daemon and the spawner: its control socket alone ends it. It waits for Internal::go.
+    bool keep = false;
+    trust::SignerTexts signers;  // whose keys are trusted in this session
 };
 struct WorkerFds {
     int session = -1, control = -1, ring = -1, wakeup = -1;

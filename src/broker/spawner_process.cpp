@@ -20,6 +20,7 @@
 #include "base/text.hpp"
 #include "broker/confine.hpp"
 #include "broker/opener.hpp"
+#include "broker/parser.hpp"
 #include "broker/protocol.hpp"
 #include "broker/spawner.hpp"
 #include "broker/worker.hpp"
@@ -176,7 +177,12 @@ class SpawnerProcess {
         order.revision = from.text();
         order.ends_at_ms = from.number<std::uint64_t>();
         order.cgroup = from.text();
+        order.keep = from.number<std::uint8_t>() != 0;
         for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) order.grants.push_back(read_texts(from));
+        for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
+            auto name = from.text();
+            order.signers.emplace(std::move(name), from.text());
+        }
         if (!from.done() || order.grants.empty() || message.fds.size() != first_counter_fd + order.grants.size() + 1)
             return fail(Code::failed, "a broken request");
         const auto cgroup = open_cgroup(order.cgroup);
@@ -214,7 +220,8 @@ class SpawnerProcess {
     }
 
     Result<WorkerSetup> prepare_worker(const WorkerOrder& order, std::vector<UniqueFd>& fds) {
-        BW_TRY(kernel::die_with_parent(parent_));
+        // One that is kept ends with its control socket, which the service manager holds the other end of.
+        if (!order.keep) BW_TRY(kernel::die_with_parent(parent_));
         ::prctl(PR_SET_NAME, "bpfwarden-work");
         ::signal(SIGCHLD, SIG_DFL);
         daemon_.reset();
@@ -224,8 +231,11 @@ class SpawnerProcess {
         // Interfaces are those of whoever opened the session. A process that has ended has none any more.
         BW_TRY_WITHIN(kernel::join_namespaces(PidRef(fds[opener_fd].get()), CLONE_NEWNET),
                       "entering the opener's network namespace");
+        ParserEnds parser;
+        if (needs_parser(rights)) parser = BW_TRY(fork_parser(order.signers));
         UniqueFd opener;
-        if (needs_opener(rights)) opener = BW_TRY(fork_opener(rights));
+        if (needs_opener(rights)) opener = BW_TRY(fork_opener(rights, std::move(parser.opener)));
+        parser.opener.reset();
         std::vector<Ledger::Level> levels;
         // The grant's own counters, then those of each session; all of the first grant, then of the derived ones.
         for (std::size_t i = first_counter_fd; i < fds.size(); ++i)
@@ -235,9 +245,11 @@ class SpawnerProcess {
                           .grant = order.grant,
                           .revision = order.revision,
                           .ends_at_ms = order.ends_at_ms,
+                          .waits_for_go = order.keep,
                           .session = std::move(fds[session_fd]),
                           .control = std::move(fds[control_fd]),
                           .opener = std::move(opener),
+                          .parser = std::move(parser.worker),
                           .rights = std::move(rights),
                           .ledger = Ledger(std::move(levels)),
                           .audit = std::move(audit)};
@@ -248,12 +260,37 @@ class SpawnerProcess {
         return setup;
     }
 
-    // A child of the worker's, before that gave up its privileges.
-    Result<UniqueFd> fork_opener(const Rights& rights) {
+    static Result<> make_pair(UniqueFd& here, UniqueFd& there) {
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
-        UniqueFd here(ends[0]), there(ends[1]);
-        const auto capabilities = BW_TRY(opener_capabilities());
+        here = UniqueFd(ends[0]);
+        there = UniqueFd(ends[1]);
+        return {};
+    }
+
+    // Children of the worker's, before that gave up its privileges.
+    Result<ParserEnds> fork_parser(const trust::SignerTexts& texts) {
+        const auto signers = BW_TRY(trust::Signers::read(texts));
+        ParserEnds here, there;
+        BW_TRY(make_pair(here.worker, there.worker));
+        BW_TRY(make_pair(here.opener, there.opener));
+        const pid_t parent = ::getpid();
+        const pid_t pid = ::fork();
+        if (pid < 0) return fail_errno("fork");
+        if (pid == 0) {
+            ::prctl(PR_SET_NAME, "bpfwarden-parse");
+            warm_up_parser();
+            if (!kernel::die_with_parent(parent) || !confine_parser({there.worker.get(), there.opener.get()}))
+                ::_exit(1);
+            ::_exit(run_parser(there, signers));
+        }
+        return here;
+    }
+
+    Result<UniqueFd> fork_opener(const Rights& rights, UniqueFd parser) {
+        UniqueFd here, there;
+        BW_TRY(make_pair(here, there));
+        const auto capabilities = BW_TRY(opener_capabilities(rights));
         const pid_t parent = ::getpid();
         const pid_t pid = ::fork();
         if (pid < 0) return fail_errno("fork");
@@ -261,8 +298,11 @@ class SpawnerProcess {
             here.reset();
             ::prctl(PR_SET_NAME, "bpfwarden-perf");
             auto files = EventFiles::open();
-            if (!kernel::die_with_parent(parent) || !confine_opener(capabilities, there, files)) ::_exit(1);
-            ::_exit(run_opener(there, rights, std::move(files)));
+            if (!kernel::die_with_parent(parent) ||
+                !confine_opener(capabilities,
+                                {there.get(), parser.get(), files.tracefs.get(), files.event_source.get()}))
+                ::_exit(1);
+            ::_exit(run_opener(there, rights, std::move(files), Parser(std::move(parser))));
         }
         return here;
     }

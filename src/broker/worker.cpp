@@ -44,6 +44,7 @@ class Worker {
             (void)watch(made.kept, 0, tag(Source::stand_in, made.handle));
         };
         state_.forget_dead_maps = [this] { return forget_dead_maps(); };
+        if (setup_.parser) state_.parser = Parser(std::move(setup_.parser));
     }
 
     int run() {
@@ -51,6 +52,10 @@ class Worker {
         if (!epoll_ || !watch(setup_.session, EPOLLIN, tag(Source::session, 0)) ||
             !watch(setup_.control, EPOLLIN, tag(Source::control, 0)))
             return 1;
+        if (setup_.waits_for_go) {
+            const auto go = control_receiver_.receive(setup_.control);
+            if (!go || !*go) return 0;
+        }
         while (!over_) {
             std::array<epoll_event, 64> events;
             int n = 0;
@@ -84,8 +89,11 @@ class Worker {
                 accept_channel();
                 break;
             case Source::control:
-                // The daemon has ended, and nobody could revoke this any more.
-                if ((events & (EPOLLHUP | EPOLLERR)) != 0) over_ = true;
+                // The daemon has ended, no other one will take over, and nobody could revoke this any more.
+                if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+                    over_ = true;
+                else  // a second go, or an answer that came too late
+                    (void)control_receiver_.receive(setup_.control, MSG_DONTWAIT);
                 break;
             case Source::channel:
                 serve(static_cast<int>(number));
@@ -177,6 +185,8 @@ class Worker {
                 return derive(message);
             case wire::Type::describe:
                 return describe();
+            case wire::Type::add_signature:
+                return add_signature(message);
             default:
                 fail_with(Error::from_errno(ENOSYS, "the broker does not know this request")
                               .because("the program is newer than the broker")
@@ -221,6 +231,7 @@ class Worker {
         event.text("operation", operation);
         if (!outcome.program_name.empty()) event.text("program.name", outcome.program_name);
         if (!outcome.program_sha256.empty()) event.text("program.sha256", outcome.program_sha256);
+        if (!outcome.program_signer.empty()) event.text("program.signer", outcome.program_signer);
         if (!outcome.target.empty()) event.text("target", outcome.target);
         if (outcome.map_id != 0) event.number("map.id", outcome.map_id).number("map.memory", outcome.map_memory);
         // What failed before there was anything to judge (an fd that is none) did not get past this process either.
@@ -238,7 +249,15 @@ class Worker {
             event.text("line", outcome.line.empty() ? outcome.verdict.at.text() : outcome.line);
         }
         event.number("latency_ns", now_ns() - began);
-        setup_.audit.write(event.bytes());
+        // A ring is full when the daemon is away for long. What still counts when this process is gone it must know.
+        if (!setup_.audit.write(event.bytes()) && outcome.map_id != 0) tell_map(outcome);
+    }
+
+    void tell_map(const Outcome& outcome) {
+        wire::Writer body;
+        body.number(std::uint32_t{outcome.map_id});
+        body.number(std::uint64_t{outcome.map_memory});
+        (void)wire::send(setup_.control, as_type(Internal::made_map), 0, body.bytes(), {}, MSG_DONTWAIT);
     }
 
     // A perf event is opened by a process of its own, which decides for itself; this one passes on the question with
@@ -304,6 +323,22 @@ class Worker {
             answer_.number(setup_.ledger.own().used(count));
             answer_.number(most);
         }
+    }
+
+    // Kept until the session ends; what it is worth shows when a program is loaded.
+    void add_signature(wire::Message& message) {
+        wire::Reader from(message.body);
+        const auto signature = from.block();
+        if (!from.done() || signature.empty()) return fail_with(Error::from_errno(EINVAL, "a signature is missing"));
+        if (signature.size() > wire::largest_signature)
+            return fail_with(Error::from_errno(E2BIG, "a signature has at most 16 KiB"));
+        auto& kept = state_.signatures;
+        if (std::ranges::none_of(kept, [&](const auto& one) { return std::ranges::equal(one, signature); })) {
+            if (kept.size() == trust::most_signatures)
+                return fail_with(Error::from_errno(ENOSPC, "a session keeps at most 64 signatures"));
+            kept.emplace_back(signature.begin(), signature.end());
+        }
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
     }
 
     std::size_t forget_dead_maps() {

@@ -17,10 +17,12 @@ struct WorkerSetup {
     std::string grant;
     std::string revision;
     std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never
+    bool waits_for_go = false;     // serves nobody before Internal::go
 
     UniqueFd session;  // this end of the session's socket
     UniqueFd control;  // to the daemon
     UniqueFd opener;   // to the perf event opener; nothing where the grant has no use for one
+    UniqueFd parser;   // to what reads signatures for it; nothing where no grant asks for them
     Rights rights;
     Ledger ledger;
     audit::RingProducer audit;

@@ -69,6 +69,22 @@ std::vector<Command> grant_commands() {
           {"--dry-run", "", "with --output: say what would be written"}},
          grant_init},
         {"grant",
+         "digest",
+         "say what [identity] sees of the programs in a BPF object",
+         "One line for each program that libbpf loads of OBJECT: its SHA-256, as identity.sha256 has it, its name, "
+         "type and "
+         "length. With --output the bytes that this is the digest of, which are what a signature is over. Nothing is "
+         "loaded, "
+         "and no privilege is needed: libbpf links and relocates as for a load, for the running kernel. CO-RE can make "
+         "another stream on another kernel, and another release of libbpf may link otherwise: what counts is what the "
+         "broker is given, and the audit log has the digest of that. A program that changes itself before it loads "
+         "(sets "
+         "types, attach targets or autoload) does not change its instructions by that, but may leave some out.",
+         {{"OBJECT", "a BPF object file (ELF), or a file of nothing but instructions"}},
+         {{"--program", "NAME", "this program only"},
+          {"--output", "FILE", "write what is to be signed to FILE, which must not exist; for one program"}},
+         grant_digest},
+        {"grant",
          "reload",
          "make the daemon read the installed grants again",
          "All or nothing: a grant that is not valid changes nothing, and is shown. Open sessions keep the grant as it "

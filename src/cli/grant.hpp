@@ -16,6 +16,7 @@ Result<int> grant_explain(const Args& args);
 Result<int> grant_diff(const Args& args);
 Result<int> grant_list(const Args& args);
 Result<int> grant_init(const Args& args);
+Result<int> grant_digest(const Args& args);
 
 grant::LoadOptions load_options(const Args& args);
 // Every problem on lines of its own, and how many more there were.

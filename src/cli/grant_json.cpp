@@ -212,4 +212,18 @@ void print_init_json(const std::string& name, const std::string& text, const std
            {"written", written}});
 }
 
+void print_digest_json(const std::string& object, const std::string& kernel, std::span<const ProgramDigest> programs) {
+    Json list = Json::array();
+    for (const auto& one : programs)
+        list.push_back({{"name", one.name},
+                        {"section", one.section},
+                        {"type", one.type},
+                        {"instructions", one.instructions},
+                        {"sha256", one.sha256}});
+    print({{"schema", "bpfwarden.grant.digest/1"},
+           {"object", object},
+           {"kernel", kernel},
+           {"programs", std::move(list)}});
+}
+
 }  // namespace bpfwarden::cli

@@ -13,6 +13,13 @@
 
 namespace bpfwarden::cli {
 
+struct ProgramDigest {
+    std::string name, section, type;  // section and type are empty for bare instructions
+    std::size_t instructions = 0;
+    std::string sha256;
+};
+void print_digest_json(const std::string& object, const std::string& kernel, std::span<const ProgramDigest> programs);
+
 // A file that was asked about: read, or an Error.
 struct CheckedFile {
     std::string asked;

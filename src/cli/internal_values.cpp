@@ -35,6 +35,7 @@ Values values_of(const Option& option) {
 Values values_of(const Command& command, const Positional& positional) {
     if (command.passes_rest) return {Values::Kind::command, {}};
     if (positional.name == "FILE" || positional.name == "OLD" || positional.name == "NEW") return {grant, {}};
+    if (positional.name == "OBJECT") return {file, {}};
     if (positional.name == "OPERATION")
         return {
             .kind = word,

@@ -148,6 +148,13 @@ ssize_t bpfw_tracepoint_format(bpfw_session* session, const char* tracepoint, ch
     });
 }
 
+int bpfw_add_signature(bpfw_session* session, const void* signature, size_t size) {
+    return guarded(-1, [&]() -> bpfwarden::Result<int> {
+        BW_TRY(client::add_signature(in(session), {static_cast<const std::byte*>(signature), size}));
+        return 0;
+    });
+}
+
 struct bpfw_description* bpfw_describe(bpfw_session* session) {
     return guarded<bpfw_description*>(nullptr, [&]() -> bpfwarden::Result<bpfw_description*> {
         const auto from = BW_TRY(client::describe(in(session)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A session's own affairs: a smaller one, and what it is.
+// A session's own affairs: a smaller one, what it is, and what it is to keep.
 #include <cerrno>
 
 #include "client/requests.hpp"
@@ -41,6 +41,16 @@ Result<Description> describe(Session& session) {
     if (!from.done() || !exchange.message.fds.empty()) return broken();
     exchange.finish();
     return description;
+}
+
+Result<> add_signature(Session& session, wire::Bytes signature) {
+    wire::Writer body;
+    body.block(signature);
+    auto exchange = BW_TRY(session.ask(wire::Type::add_signature, body.bytes()));
+    const auto from = BW_TRY(exchange.read("adding a signature"));
+    if (!from.done() || !exchange.message.fds.empty()) return broken();
+    exchange.finish();
+    return {};
 }
 
 }  // namespace bpfwarden::client

@@ -29,6 +29,9 @@ Result<int> perf_event_open(Session& session, const PerfEvent& event);
 enum class EventText : std::uint8_t { id = 0, format = 1 };
 Result<std::string> event_text(Session& session, std::string_view tracepoint, EventText what);
 
+// Leaves the signature of a program with the session, for when that is loaded.
+Result<> add_signature(Session& session, wire::Bytes signature);
+
 Result<std::unique_ptr<Session>> derive(Session& session, std::string_view grant);
 
 struct Usage {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // bpfwardend: puts the pieces together and runs until it is told to stop.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -29,17 +27,19 @@ struct Options {
     broker::GrantSockets::Places places{broker::run_directory(), "/"};
     std::string audit = "/var/log/bpfwarden/audit.jsonl";
     bool journal = false;
+    bool keep_sessions = false;
 };
 
 constexpr std::string_view usage =
-    "usage: bpfwardend [--run DIR] [--root DIR] [--audit FILE] [--journal]\n"
+    "usage: bpfwardend [--run DIR] [--root DIR] [--audit FILE] [--journal] [--keep-sessions]\n"
     "\n"
     "Opens the installed grants to those they name. See bpfwardend(8).\n"
     "\n"
-    "  --run DIR      where its sockets are (default: $BPFWARDEN_RUN or /run/bpfwarden)\n"
-    "  --root DIR     where etc/bpfwarden and usr/lib/bpfwarden are (default: /)\n"
-    "  --audit FILE   the audit log (default: /var/log/bpfwarden/audit.jsonl)\n"
-    "  --journal      to the journal as well\n";
+    "  --run DIR        where its sockets are (default: $BPFWARDEN_RUN or /run/bpfwarden)\n"
+    "  --root DIR       where etc/bpfwarden and usr/lib/bpfwarden are (default: /)\n"
+    "  --audit FILE     the audit log (default: /var/log/bpfwarden/audit.jsonl)\n"
+    "  --journal        to the journal as well\n"
+    "  --keep-sessions  leave open sessions to the service manager, for the next bpfwardend\n";
 
 Result<Options> parse(std::span<char*> argv) {
     Options options;
@@ -51,6 +51,8 @@ Result<Options> parse(std::span<char*> argv) {
                                                  : nullptr;
         if (word == "--journal") {
             options.journal = true;
+        } else if (word == "--keep-sessions") {
+            options.keep_sessions = true;
         } else if (value != nullptr && i + 1 < argv.size()) {
             *value = argv[++i];
         } else {
@@ -59,25 +61,6 @@ Result<Options> parse(std::span<char*> argv) {
         }
     }
     return options;
-}
-
-// The control socket, where a supervisor made it: the one called so (FileDescriptorName=control), or the only one. What
-// else was handed over is nothing of ours.
-UniqueFd inherited_control() {
-    char** names = nullptr;
-    const int count = ::sd_listen_fds_with_names(1, &names);
-    UniqueFd control;
-    for (int i = 0; i < count; ++i) {
-        UniqueFd one(SD_LISTEN_FDS_START + i);
-        const std::string_view name = names != nullptr && names[i] != nullptr ? names[i] : "";
-        const bool ours = count == 1 || name == "control";
-        if (ours && !control && ::sd_is_socket(one.get(), AF_UNIX, SOCK_SEQPACKET, 1) > 0) control = std::move(one);
-        if (names != nullptr) ::free(names[i]);
-    }
-    ::free(names);
-    // Somebody who gives up before being accepted must not stop the loop.
-    if (control) ::fcntl(control.get(), F_SETFL, O_NONBLOCK);
-    return control;
 }
 
 Result<int> serve(const Options& options) {
@@ -110,13 +93,22 @@ Result<int> serve(const Options& options) {
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
     auto loop = BW_TRY(broker::EventLoop::make());
-    broker::Sessions sessions(loop, spawner, log);
+    auto inherited = broker::FdStore::take_inherited();
+    auto store = broker::FdStore::of_service_manager();
+    if (!options.keep_sessions) {
+        store.let_go(std::move(inherited.stored));
+        store = {};
+    } else if (!store.keeps()) {
+        fmt::print(stderr, "bpfwardend: nobody keeps sessions (no NOTIFY_SOCKET): they end with this process\n");
+    }
+    broker::Sessions sessions(loop, spawner, log, std::move(store));
+    if (options.keep_sessions) sessions.adopt(std::move(inherited.stored));
     broker::GrantSockets grants(loop, sessions, log, options.places);
     broker::ControlServer control(loop, sessions, grants, log);
-    BW_TRY(control.listen(options.places.run + "/control", inherited_control()));
+    BW_TRY(control.listen(options.places.run + "/control", std::move(inherited.control)));
     // At the start what is valid is served: one mistake must not take every grant away until somebody sees it.
     for (const auto& left_out : BW_TRY(grants.load_valid()).problems)
-        fmt::print(stderr, "bpfwardend: a grant is left out: {}\n", left_out);
+        fmt::print(stderr, "bpfwardend: left out: {}\n", left_out);
 
     const auto stop = [&loop] { loop.stop(0); };
     const auto on_term = BW_TRY(loop.on_signal(SIGTERM, stop));

@@ -14,7 +14,7 @@
 namespace bpfwarden::grant {
 
 // The verifier and the kernel's permission checks say EPERM; so that a program cannot tell a grant from the kernel, a
-// grant says the same, and E2BIG for a program that is too long.
+// grant says the same, E2BIG for a program that is too long, and EKEYREJECTED for one without a good signature.
 static Verdict refuse(std::string key, Position at, std::string reason, int error = EPERM) {
     return {false, error, std::move(key), std::move(reason), std::move(at)};
 }
@@ -258,8 +258,7 @@ class Checker {
     }
 
     std::optional<Verdict> identity(const ProgLoad& op) const {
-        // libbpf's first probe is no program of anybody's; without it nothing of libbpf's would load.
-        if (op.trivial && op.type == "socket_filter" && op.helpers.empty()) return std::nullopt;
+        if (is_probe(op)) return std::nullopt;
         for (const auto& list : grant_.digests)
             if (std::ranges::find(list.entries, op.sha256, &Entry::text) == list.entries.end())
                 return refuse("identity.sha256", list.at,
@@ -267,11 +266,17 @@ class Checker {
                                   ? "the program's digest is not known"
                                   : fmt::format("the program {} is not in identity", printable(op.sha256)));
         for (const auto& list : grant_.signers)
-            if (op.signer.empty() ||
-                !std::ranges::any_of(list.entries, [&](const Entry& one) { return glob_match(one.text, op.signer); }))
+            if (std::ranges::none_of(op.signers, [&](const std::string& signer) {
+                    return std::ranges::any_of(list.entries,
+                                               [&](const Entry& one) { return glob_match(one.text, signer); });
+                }))
+                // As the kernel says it of modules and programs.
                 return refuse("identity.signers", list.at,
-                              op.signer.empty() ? "the program is not signed"
-                                                : fmt::format("{} is not among the signers", quoted(op.signer)));
+                              !op.signers.empty()      ? fmt::format("{} is not among the signers",
+                                                                     quoted(fmt::format("{}", fmt::join(op.signers, ", "))))
+                              : !op.not_signed.empty() ? op.not_signed
+                                                       : "the program is not signed",
+                              EKEYREJECTED);
         return std::nullopt;
     }
 
@@ -290,6 +295,14 @@ class Checker {
 };
 
 }  // namespace
+
+bool is_probe(const ProgLoad& op) {
+    // Without it nothing of libbpf's would load; also where the digest is not known.
+    if (op.trivial && op.type == "socket_filter" && op.helpers.empty()) return true;
+    return std::ranges::any_of(all_probe_facts(), [&](const ProbeFacts& one) {
+        return one.program_type == op.type && one.sha256 == op.sha256;
+    });
+}
 
 Verdict check(const Resolved& grant, const Operation& operation) { return std::visit(Checker(grant), operation); }
 

@@ -26,4 +26,7 @@ struct Verdict {
 // refusals into permissions (tests/unit/grant/property_test.cpp).
 Verdict check(const Resolved& grant, const Operation& operation);
 
+// Whether [identity] says nothing about it: libbpf's own probes (facts.hpp).
+bool is_probe(const ProgLoad& operation);
+
 }  // namespace bpfwarden::grant

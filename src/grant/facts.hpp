@@ -83,6 +83,14 @@ struct VerifierFeature {
 std::span<const VerifierFeature> all_verifier_features();
 const VerifierFeature* verifier_feature(std::string_view name);
 
+// What libbpf loads to find out what the kernel has: the same two to six instructions in every program. They are no
+// program of anybody's, and do nothing wherever they are attached; were they refused, libbpf would load programs in
+// another form than their author's, without global data for one.
+struct ProbeFacts {
+    std::string_view program_type, sha256, what;
+};
+std::span<const ProbeFacts> all_probe_facts();
+
 struct CapabilityFacts {
     std::string_view name, what;
 };

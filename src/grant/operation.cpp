@@ -94,7 +94,7 @@ static Result<Operation> parse_prog_load(std::string type, std::span<const std::
         load.instructions = number;
     }
     load.sha256 = lower(settings.last("sha256"));
-    load.signer = settings.last("signer");
+    for (const auto name : settings.all("signer")) load.signers.emplace_back(name);
     load.function = settings.last("function");
     load.tracepoint = settings.last("tracepoint");
     return load;
@@ -177,7 +177,7 @@ std::string describe(const Operation& operation) {
             for (const auto& one : op.features) add("feature", one);
             if (op.instructions) add("instructions", std::to_string(*op.instructions));
             add("sha256", op.sha256);
-            add("signer", op.signer);
+            for (const auto& one : op.signers) add("signer", one);
             add("function", op.function);
             add("tracepoint", op.tracepoint);
             return out;

@@ -28,7 +28,8 @@ struct ProgLoad {
     std::vector<std::string> features = {};  // of the verifier (facts.hpp), as read from the instructions and flags
     std::optional<std::uint64_t> instructions = {};  // unknown: not judged (only explain leaves it out)
     std::string sha256 = {};                         // lower case; empty: not identified
-    std::string signer = {};                         // whose signature was verified; empty: none
+    std::vector<std::string> signers = {};           // whose signatures were verified
+    std::string not_signed = {};                     // why no signature counts, where there was one; for people
     std::string function = {};                       // attach_btf_id's name, of tracing and lsm programs
     std::string tracepoint = {};                     // the same for trace_raw_tp: the raw tracepoint's name
     // Two instructions, r0 = constant and exit: what libbpf loads to find out whether it can load at all.

@@ -34,6 +34,8 @@ Result<UniqueFd> open_mount_target(FdRef root, std::string_view path);
 
 // f_type of the file system behind an fd.
 Result<std::uint32_t> file_system_type(FdRef fd);
+// Served by a process, which may be anybody's.
+inline constexpr std::uint32_t fuse_magic = 0x65735546;
 
 struct MountEntry {
     unsigned id = 0;

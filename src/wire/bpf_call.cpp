@@ -85,9 +85,38 @@ Result<> BpfRequest::add_instructions(const bpf_attr& attr, std::vector<int>& fd
     return {};
 }
 
+// Takes the signature of a program out of its attributes; empty if there is none.
+static Result<Bytes> take_signature(std::span<std::byte> attributes) {
+    struct {
+        std::uint64_t address = 0;
+        std::uint32_t size = 0;
+        std::int32_t keyring = 0;
+    } fields;
+    if (attributes.size() <= signature_at) return Bytes();
+    const auto given = attributes.subspan(signature_at, std::min(sizeof fields, attributes.size() - signature_at));
+    std::memcpy(&fields, given.data(), given.size());
+    std::ranges::fill(given, std::byte{0});
+    // The keys are those that were installed for sessions. What light skeletons write by default, the session keyring
+    // (KEY_SPEC_SESSION_KEYRING), asks for none in particular.
+    constexpr std::int32_t session_keyring = -3;
+    if (fields.keyring != 0 && fields.keyring != session_keyring)
+        return fail(Error::from_errno(EINVAL, "bpf: a keyring of the kernel's")
+                        .because("over a session a program's signature is checked by the keys that bpfwarden has"));
+    if ((fields.address == 0) != (fields.size == 0) || fields.size > largest_signature)
+        return fail(Error::from_errno(EINVAL, "bpf: a signature of no length, or of more than 16 KiB"));
+    return Bytes(reinterpret_cast<const std::byte*>(fields.address), fields.size);
+}
+
 Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std::size_t size) {
     bpf_attr attr{};
     const auto* bytes = static_cast<const std::byte*>(given);
+    Bytes signature;
+    std::vector<std::byte> without;
+    if (command == BPF_PROG_LOAD && size > signature_at) {
+        without.assign(bytes, bytes + size);
+        signature = BW_TRY(take_signature(without));
+        given = bytes = without.data();
+    }
     if (size > sizeof attr && !all_zero({bytes + sizeof attr, size - sizeof attr}))
         return fail(Error::from_errno(E2BIG, "bpf: attributes that this release does not know"));
     if (size != 0) std::memcpy(&attr, given, std::min(size, sizeof attr));
@@ -141,6 +170,7 @@ Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std:
             }
         }
     }
+    if (!signature.empty()) request.body_.block(signature);
     if (request.fds_.size() > most_fds) return fail(Error::from_errno(E2BIG, "bpf: too many file descriptors"));
     return request;
 }
@@ -256,6 +286,10 @@ Result<BpfCall> BpfCall::of(const Message& message) {
             case Buffer::Holds::texts:
                 break;
         }
+    }
+    if (call.command == BPF_PROG_LOAD && from.ok() && !from.done()) {
+        call.signature = from.block();
+        if (call.signature.size() > largest_signature) return broken("a signature is too long");
     }
     if (!from.done()) return broken("a call is not as long as it says");
     // A log longer than what is answered would be written past the end.

@@ -65,6 +65,7 @@ class BpfCall {
     // Licence, tracepoint or path. A null pointer is not an empty text: tracing programs attach without a name.
     std::optional<std::string> text;
     std::vector<std::string> texts;  // kprobe_multi's symbols
+    Bytes signature;                 // prog_load: that came with the call; in the message, as buffers are
 
     std::uint32_t& fd_field(const FdField& field);
     // Points the attributes at the texts, instructions and fd array; after the last change of those.

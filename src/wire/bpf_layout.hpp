@@ -68,6 +68,12 @@ struct BpfLayout {
 // there: they are checked where they are used.
 std::optional<BpfLayout> bpf_layout(std::uint32_t command, const bpf_attr& attr);
 
+// The signature of a program (6.18) stands behind the attributes that installed headers know: it is taken out of the
+// call by the client, travels behind it, and is read by the broker. The kernel never sees it: its keys are not the
+// session's.
+inline constexpr std::size_t signature_at = 152;  // u64 signature, u32 signature_size, s32 keyring_id
+inline constexpr std::size_t largest_signature = 16 * 1024;
+
 // How many bytes of an out buffer came back.
 std::size_t used_bytes(const Buffer& buffer, const bpf_attr& attr, const std::byte* content, std::size_t length);
 

@@ -33,6 +33,7 @@ enum class Type : std::uint16_t {
     event_text,       // the id and format of a tracepoint
     derive,           // a smaller session
     describe,         // what this session is and has used
+    add_signature,    // of a program that will be loaded
 };
 
 // The first byte of every answer.

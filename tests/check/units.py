@@ -34,7 +34,16 @@ def needs(service: str, capabilities: set[str]) -> list[str]:
     problems += [f"SystemCallFilter= lacks {name}" for name in sorted(CALLS - set(has.get("SystemCallFilter", "").split()))]
     problems += must(has.get("RuntimeDirectoryPreserve") == "yes", "the control socket would go with the service")
     problems += must(has.get("Type") == "notify", "the daemon says when it is ready")
+    problems += must(has.get("ExecStart", "").endswith(" --keep-sessions"), "sessions would end at a restart")
+    problems += must(has.get("KillMode") == "process", "a restart would kill workers that are not in their openers' cgroups")
+    problems += must(has.get("FileDescriptorStoreMax") == str(stored()), "FileDescriptorStoreMax= is not what src/broker/fd_store.hpp counts on")
     return problems
+
+
+def stored() -> int:
+    """How many fds the daemon gives to systemd at most."""
+    number = re.search(r"most_fds = ([\d']+)", read("src/broker/fd_store.hpp"))
+    return int(number[1].replace("'", "")) if number else -1
 
 
 def grantable() -> set[str]:
@@ -72,6 +81,7 @@ def security(service: str) -> list[str]:
 
 def self_test(service: str, with_systemd: bool) -> list[str]:
     problems = must(bool(needs(service + "\nPrivateNetwork=yes\n", set())), "PrivateNetwork= passes")
+    problems += must(bool(needs(service.replace("KillMode=process", "KillMode=mixed"), set())), "killing workers at a restart passes")
     problems += must(bool(needs(service.replace(" CAP_SYS_PTRACE", ""), set())), "a missing capability passes")
     problems += must(bool(needs(service.replace("CAP_BPF", "CAP_BPF CAP_SYS_BOOT"), set())), "one capability too many passes")
     if with_systemd:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/preload/session.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,9 +10,14 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/fd.hpp"
+#include "base/text.hpp"
 #include "client/last_error.hpp"
+#include "client/requests.hpp"
 #include "client/session.hpp"
+#include "wire/bpf_layout.hpp"
 
 namespace bpfwarden::preload {
 
@@ -20,6 +26,7 @@ namespace {
 struct Setting {
     const char* fd = nullptr;
     const char* grant = nullptr;
+    const char* signatures = nullptr;  // files, with colons between
     bool verbose = false;
 };
 // Once, as the program started: programs change their environment.
@@ -32,8 +39,9 @@ const Setting& setting() {
         const char* fd = get("BPFWARDEN_SESSION_FD");
         const char* grant = get("BPFWARDEN_GRANT");
         // Copies that stay: setenv() may free what getenv() gave.
+        const char* signatures = get("BPFWARDEN_SIGNATURES");
         return Setting{fd == nullptr ? nullptr : ::strdup(fd), grant == nullptr ? nullptr : ::strdup(grant),
-                       get("BPFWARDEN_VERBOSE") != nullptr};
+                       signatures == nullptr ? nullptr : ::strdup(signatures), get("BPFWARDEN_VERBOSE") != nullptr};
     }();
     return read;
 }
@@ -41,6 +49,27 @@ const Setting& setting() {
 void say(std::string_view text) {
     const std::string line = "libbpfwarden-preload: " + std::string(text) + "\n";
     (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
+Result<> add_signature(client::Session& session, const std::string& path) {
+    // A byte more than the broker takes, so that it is the broker that says it is too much.
+    std::vector<std::byte> content(wire::largest_signature + 1);
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const auto size = file ? ::read(file.get(), content.data(), content.size()) : -1;
+    if (size < 0) return fail_errno("reading it");
+    return client::add_signature(session, std::span(content).first(static_cast<std::size_t>(size)));
+}
+
+// A program that needs one of those that fail will be refused, and is told why then; the others may do without.
+void add_signatures(client::Session& session) {
+    if (setting().signatures == nullptr) return;
+    for (const auto path : split(setting().signatures, ':')) {
+        if (path.empty()) continue;
+        const auto added = add_signature(session, std::string(path));
+        if (added) continue;
+        client::record(added.error());
+        say("BPFWARDEN_SIGNATURES: " + std::string(path) + ": " + bpfw_error());
+    }
 }
 
 struct Opened {
@@ -59,7 +88,10 @@ Opened open_it() {
         // Borrowed: a program that this one starts finds it under the same number.
         return client::Session::adopt(fd, true);
     }();
-    if (result) return {result->release(), 0};
+    if (result) {
+        add_signatures(**result);
+        return {result->release(), 0};
+    }
     // Once, and without being asked: nothing of what the program is about to try can work.
     client::record(result.error());
     say(bpfw_error());

@@ -36,7 +36,14 @@ uid_t other_user() { return test_user() + 1; }
 
 static fs::path build() { return fs::read_symlink("/proc/self/exe").parent_path() / "../.."; }
 
+static std::function<void()>& to_forget() {
+    static std::function<void()> forget;
+    return forget;
+}
+void forget_in_users(std::function<void()> forget) { to_forget() = std::move(forget); }
+
 static void become(uid_t uid) {
+    if (to_forget()) to_forget()();
     if (uid == 0) return;
     if (::setgroups(0, nullptr) != 0 || ::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0)
         ::_exit(120);
@@ -102,13 +109,19 @@ Actor::~Actor() {
 std::string Actor::hear() {
     char buffer[4096];
     pollfd wait{from_, POLLIN, 0};
-    if (::poll(&wait, 1, 20'000) <= 0) return "(nothing in 20 s)";
+    // The large counts of a soak take minutes.
+    const int seconds = std::getenv("BPFWARDEN_SOAK") != nullptr ? 1800 : 20;
+    if (::poll(&wait, 1, seconds * 1000) <= 0) return "(nothing in " + std::to_string(seconds) + " s)";
     const auto n = ::recv(from_, buffer, sizeof buffer, 0);
     return n <= 0 ? std::string() : std::string(buffer, static_cast<std::size_t>(n));
 }
 void Actor::tell(const std::string& text) { (void)!::send(to_, text.data(), text.size(), MSG_NOSIGNAL); }
 void Actor::say(const std::string& text) { tell(text); }
 std::string Actor::listen() { return hear(); }
+bool Actor::is_told() const {
+    pollfd state{from_, POLLIN, 0};
+    return ::poll(&state, 1, 0) > 0;
+}
 
 static std::string with_user(std::string text) {
     for (std::size_t at; (at = text.find("TEST_USER")) != std::string::npos;)
@@ -116,31 +129,43 @@ static std::string with_user(std::string text) {
     return text;
 }
 
-Daemon::Daemon(std::map<std::string, std::string> grants) {
+Daemon::Daemon(std::map<std::string, std::string> grants, Words options, std::function<void()> before_exec)
+    : options_(std::move(options)), before_exec_(std::move(before_exec)) {
     char name[] = "/tmp/bpfwarden-test.XXXXXX";
     directory_ = ::mkdtemp(name);
     fs::permissions(directory_, fs::perms::owner_all | fs::perms::others_exec | fs::perms::group_exec);
     fs::create_directories(directory_ + "/root/etc/bpfwarden/grants.d");
     for (auto& [grant, text] : grants) write_grant(grant, std::move(text));
+    start();
+    ::setenv("BPFWARDEN_RUN", run_directory().c_str(), 1);
+}
+
+void Daemon::start() {
     const auto program = (build() / "bin/bpfwardend").string();
+    Words words{
+        "bpfwardend", "--run", run_directory(), "--root", directory_ + "/root", "--audit", directory_ + "/audit.jsonl"};
+    words.insert(words.end(), options_.begin(), options_.end());
+    const auto said = standard_error().size();
     pid_ = ::fork();
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         const int log = ::open((directory_ + "/stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
         ::dup2(log, 2);
-        ::execl(program.c_str(), "bpfwardend", "--run", run_directory().c_str(), "--root",
-                (directory_ + "/root").c_str(), "--audit", (directory_ + "/audit.jsonl").c_str(), nullptr);
+        if (before_exec_) before_exec_();
+        std::vector<char*> argv;
+        for (auto& word : words) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        ::execv(program.c_str(), argv.data());
         ::_exit(127);
     }
-    EXPECT_TRUE(eventually([this] {
+    EXPECT_TRUE(eventually([&] {
         int status = 0;
         if (::waitpid(pid_, &status, WNOHANG) == pid_) {
             pid_ = 0;
             return true;
         }
-        return standard_error().contains("serving");
+        return standard_error().substr(said).contains("serving");
     })) << standard_error();
-    ::setenv("BPFWARDEN_RUN", run_directory().c_str(), 1);
 }
 
 Daemon::~Daemon() {
@@ -162,6 +187,14 @@ void Daemon::write_grant(const std::string& name, std::string text) {
 }
 void Daemon::remove_grant(const std::string& name) {
     fs::remove(directory_ + "/root/etc/bpfwarden/grants.d/" + name + ".toml");
+}
+
+void Daemon::write_key(const std::string& name, const std::string& pem) {
+    fs::create_directories(directory_ + "/root/etc/bpfwarden/keys");
+    std::ofstream(directory_ + "/root/etc/bpfwarden/keys/" + name + ".pem") << pem;
+}
+void Daemon::remove_key(const std::string& name) {
+    fs::remove(directory_ + "/root/etc/bpfwarden/keys/" + name + ".pem");
 }
 
 Daemon::Ran Daemon::tool(const Words& words) const {
@@ -192,6 +225,10 @@ Daemon::Ran Daemon::tool(const Words& words) const {
 
 int Daemon::stop() {
     ::kill(pid_, SIGTERM);
+    return wait();
+}
+
+int Daemon::wait() {
     int status = -1;
     const bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; });
     if (!ended) {
@@ -228,6 +265,14 @@ std::vector<std::string> Daemon::audit(const Words& with) const {
         if (all) found.push_back(line);
     }
     return found;
+}
+
+pid_t Daemon::spawner() const {
+    const auto id = std::to_string(pid_);
+    std::ifstream children("/proc/" + id + "/task/" + id + "/children");
+    pid_t first = 0;
+    children >> first;
+    return first;
 }
 
 pid_t Daemon::worker() const {
@@ -336,6 +381,16 @@ bool open_channel(int session, int end) {
     rights->cmsg_len = CMSG_LEN(sizeof end);
     std::memcpy(CMSG_DATA(rights), &end, sizeof end);
     return ::sendmsg(session, &message, MSG_NOSIGNAL) >= 0;
+}
+
+pid_t child_of(pid_t parent, const std::string& name) {
+    const auto task = std::to_string(parent);
+    std::ifstream list("/proc/" + task + "/task/" + task + "/children");
+    for (pid_t pid = 0; list >> pid;) {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+        if (std::string comm; std::getline(file, comm) && comm == name) return pid;
+    }
+    return 0;
 }
 
 bool eventually(const std::function<bool()>& done) {

@@ -26,6 +26,8 @@ uid_t other_user();
 // Runs `body` in a child with this uid and no privilege whatever, and gives what it returns; "died of signal N" or
 // "exit N" if it did not get that far.
 std::string as_user(uid_t uid, const std::function<std::string()>& body);
+// Done in each such process first, once: what this one has and those should not.
+void forget_in_users(std::function<void()> forget);
 // The same in the background: it says something whenever it wants (say()), and is told to go on (wait_for_go()).
 class Actor {
   public:
@@ -41,6 +43,8 @@ class Actor {
     // In the body.
     void say(const std::string& text);
     std::string listen();
+    // Whether it would hear something at once.
+    bool is_told() const;
 
   private:
     pid_t pid_ = 0;
@@ -50,11 +54,18 @@ class Actor {
 class Daemon {
   public:
     // `grants`: name -> text, "TEST_USER" in it replaced by the number of test_user().
-    explicit Daemon(std::map<std::string, std::string> grants = {});
+    explicit Daemon(std::map<std::string, std::string> grants = {}) : Daemon(std::move(grants), {}, {}) {}
+    // With more options; `before_exec` is done in the daemon's process before it is bpfwardend.
+    Daemon(std::map<std::string, std::string> grants, Words options, std::function<void()> before_exec);
     ~Daemon();
+    // Another one in the place of one that has ended, which reads the same grants and writes the same log.
+    void start();
 
     void write_grant(const std::string& name, std::string text);
     void remove_grant(const std::string& name);
+    // The key of a signer, for the next reload.
+    void write_key(const std::string& name, const std::string& pem);
+    void remove_key(const std::string& name);
     // The command line tool, as root: {status, stdout + stderr}.
     struct Ran {
         int status = -1;
@@ -65,13 +76,18 @@ class Daemon {
     pid_t pid() const { return pid_; }
     // SIGTERM, and its exit status.
     int stop();
+    // Its exit status, when it ends by itself; -1 if it does not.
+    int wait();
     void kill();
+    // Of the next start().
+    void set_options(Words options) { options_ = std::move(options); }
     std::string run_directory() const { return directory_ + "/run"; }
     std::string directory() const { return directory_; }
     std::string standard_error() const;
 
     // The audit log's lines that have all of these substrings.
     std::vector<std::string> audit(const Words& with) const;
+    pid_t spawner() const;
     // The worker's pid of the only session that has one.
     pid_t worker() const;
     // Ids of open sessions.
@@ -79,6 +95,8 @@ class Daemon {
 
   private:
     std::string directory_;
+    Words options_;
+    std::function<void()> before_exec_;
     pid_t pid_ = 0;
 };
 
@@ -109,6 +127,9 @@ struct RawHeader {
     std::uint64_t length = 0;
 };
 bool open_channel(int session, int end);
+
+// The child of this process that goes by this name; 0: there is none.
+pid_t child_of(pid_t parent, const std::string& name);
 
 // Until `done` says so, for at most ten seconds.
 bool eventually(const std::function<bool()>& done);

@@ -26,7 +26,7 @@ namespace {
 const std::string filters =
     allow("program_types = ['socket_filter']\nmap_types = ['array']\ncapabilities = ['bpf']\n" + everything_but_types);
 
-int cases(int normal) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? normal * 50 : normal; }
+int cases(int normal, int soak) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? soak : normal; }
 
 std::set<std::uint32_t> ids(int next_id) {
     std::set<std::uint32_t> all;
@@ -131,7 +131,7 @@ TEST(Stress, MalformedFrames) {
         good.insert(good.end(), reinterpret_cast<const char*>(&attr), reinterpret_cast<const char*>(&attr + 1));
         int end = -1;
         const int on = 1;
-        for (int i = 0; i < cases(2000); ++i) {
+        for (int i = 0; i < cases(2000, 1'000'000); ++i) {
             if (end < 0) {
                 int pair[2];
                 if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) break;
@@ -169,22 +169,11 @@ TEST(Stress, MalformedFrames) {
 TEST(Stress, FdsStayFlat) {
     BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon({{"filters", filters}});
-    const auto spawner = [&] {
-        std::string children;
-        const auto path =
-            "/proc/" + std::to_string(daemon.pid()) + "/task/" + std::to_string(daemon.pid()) + "/children";
-        if (auto* file = std::fopen(path.c_str(), "r")) {
-            char buffer[100];
-            const auto n = std::fread(buffer, 1, sizeof buffer, file);
-            children.assign(buffer, n);
-            std::fclose(file);
-        }
-        return static_cast<pid_t>(std::atoi(children.c_str()));
-    }();
+    const auto spawner = daemon.spawner();
     ASSERT_GT(spawner, 0);
     Actor holder(test_user(), [](Actor& actor) {
         auto* session = ::bpfw_open("filters");
-        for (const int count : {10, cases(1000)}) {
+        for (const int count : {10, cases(1000, 100'000)}) {
             for (int i = 0; i < count; ++i) {
                 const int map = create_map(session);
                 const int program = load_program(session, BPF_PROG_TYPE_SOCKET_FILTER, count_in(map, 0));
@@ -210,7 +199,7 @@ TEST(Stress, FdsStayFlat) {
     // And sessions that come and go.
     EXPECT_EQ(as_user(test_user(),
                       [] {
-                          for (int i = 0; i < cases(40); ++i) {
+                          for (int i = 0; i < cases(40, 2000); ++i) {
                               auto* session = ::bpfw_open("filters");
                               if (create_map(session) < 0) return std::string(::bpfw_error());
                               ::bpfw_close(session);
@@ -220,14 +209,15 @@ TEST(Stress, FdsStayFlat) {
               "ok");
     holder.tell();
     EXPECT_TRUE(eventually([&] { return daemon.sessions().empty(); }));
-    EXPECT_LE(open_fds(daemon.pid()), before[0] + 1);
+    // Of sessions whose maps are still there it keeps notes, for a moment.
+    EXPECT_TRUE(eventually([&] { return open_fds(daemon.pid()) <= before[0] + 1; })) << open_fds(daemon.pid());
     EXPECT_LE(open_fds(spawner), before[1] + 1);
 }
 
 // The daemon, the spawner or a worker is killed while sessions are busy: nothing is left that nobody holds.
 TEST(Stress, KilledAtAnyPoint) {
     std::mt19937 random(11);
-    for (int round = 0; round < cases(4); ++round) {
+    for (int round = 0; round < cases(6, 300); ++round) {
         const auto programs = ids(BPF_PROG_GET_NEXT_ID), maps = ids(BPF_MAP_GET_NEXT_ID),
                    links = ids(BPF_LINK_GET_NEXT_ID);
         {
@@ -250,8 +240,11 @@ TEST(Stress, KilledAtAnyPoint) {
                 }));
             for (const auto& actor : actors) ASSERT_EQ(actor->hear(), "here");
             ::usleep(static_cast<useconds_t>(random() % 30'000));
-            if (round % 2 == 0) {
+            if (round % 3 == 0) {
                 daemon.kill();
+            } else if (round % 3 == 1) {
+                ::kill(daemon.spawner(), SIGKILL);
+                EXPECT_EQ(daemon.wait(), 1);
             } else {
                 const auto worker = daemon.worker();
                 if (worker > 0) ::kill(worker, SIGKILL);

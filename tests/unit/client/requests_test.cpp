@@ -169,6 +169,25 @@ TEST(Requests, DeriveTakesNoOtherFd) {
     EXPECT_EQ(open_fds(), before);
 }
 
+TEST(Requests, SignaturesAreSentWhole) {
+    const std::string signature("30 82 is how it begins\0and goes on", 34);
+    bool more = false;
+    Over over([&](FdRef channel, Message& request) {
+        EXPECT_EQ(request.type, Type::add_signature);
+        EXPECT_TRUE(request.fds.empty());
+        Reader from(request.body);
+        EXPECT_EQ(from.text(), signature);
+        EXPECT_TRUE(from.done());
+        auto body = done();
+        if (more) body.number(1);
+        return answer(channel, request, body);
+    });
+    EXPECT_EQ(bpfw_add_signature(over.session, signature.data(), signature.size()), 0) << bpfw_error();
+    more = true;
+    EXPECT_EQ(bpfw_add_signature(over.session, signature.data(), signature.size()), -1);
+    EXPECT_EQ(errno, EPROTO);
+}
+
 TEST(Requests, ASessionSaysWhatItIs) {
     std::uint32_t count = 2;
     Over over([&](FdRef channel, Message& request) {

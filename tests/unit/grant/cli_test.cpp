@@ -166,4 +166,32 @@ TEST_F(Grant, NothingInAGrantReachesTheTerminalRaw) {
     }
 }
 
+// Bare instructions: r0 = 7, exit. What libbpf makes of objects is tested with the broker.
+TEST_F(Grant, DigestOfAStream) {
+    const std::string code{"\xb7\0\0\0\x07\0\0\0\x95\0\0\0\0\0\0\0", 16};
+    put("stream", code);
+    const auto shown = run({"digest", "stream"});
+    EXPECT_EQ(shown.status, 0);
+    EXPECT_EQ(shown.out, "9efe8873120741b3f6812b18ab694dc1f08d806cc66b40b52423302267b12b24  stream  2 instructions\n");
+    EXPECT_THAT(run({"--json", "digest", "stream"}).out, HasSubstr("\"instructions\": 2"));
+    EXPECT_EQ(run({"digest", "stream", "--output", "out"}).status, 0);
+    EXPECT_EQ(fs::file_size(folder_ / "out"), 16U);
+    const auto again = run({"digest", "stream", "--output", "out"});
+    EXPECT_EQ(again.status, 1);
+    EXPECT_THAT(again.err, HasSubstr("out"));
+
+    put("odd", code.substr(0, 15));
+    put("unknown", std::string(16, '\xff'));
+    put("empty", "");
+    put("elf.bpf.o",
+        "\x7f"
+        "ELF and nothing else");
+    for (const char* file : {"odd", "empty", "elf.bpf.o"}) EXPECT_EQ(run({"digest", file}).status, 6) << file;
+    EXPECT_NE(run({"digest", "unknown"}).status, 0);
+    EXPECT_EQ(run({"digest", "nonexistent"}).status, 5);
+    const auto other = run({"digest", "stream", "--program", "streams"});
+    EXPECT_EQ(other.status, 5);
+    EXPECT_THAT(other.err, HasSubstr("did you mean stream?"));
+}
+
 }  // namespace bpfwarden

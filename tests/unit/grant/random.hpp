@@ -157,7 +157,7 @@ class Random {
                 if (chance(10)) load.kfuncs.push_back("bpf_a");
                 if (chance(20)) load.features.push_back(value(Dimension::verifier));
                 if (chance(50)) load.instructions = below(3) * 4000;
-                if (chance(50)) load.signer = "release";
+                if (chance(50)) load.signers = {"release"};
                 load.function = target(Target::functions, false);
                 load.tracepoint = "sched_switch";
                 load.trivial = chance(5);

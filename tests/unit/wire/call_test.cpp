@@ -241,6 +241,67 @@ TEST(Call, LargeProgramsFit) {
     EXPECT_EQ(larger.error().number(), E2BIG);
 }
 
+// Of Linux 6.18, behind what installed headers know: out of the attributes, and beside the call.
+TEST(Call, SignaturesOfPrograms) {
+    const std::vector<bpf_insn> insns(2);
+    const std::vector<std::byte> signature(largest_signature, std::byte{7});
+    struct Fields {
+        std::uint64_t address = 0;
+        std::uint32_t size = 0;
+        std::int32_t keyring = 0;
+        std::uint64_t more = 0;
+    };
+    const auto request_of = [&](const Fields& fields, std::size_t size = signature_at + 16) {
+        std::array<std::byte, signature_at + sizeof fields> bytes{};
+        bpf_attr attr{};
+        attr.insns = reinterpret_cast<std::uint64_t>(insns.data());
+        attr.insn_cnt = static_cast<std::uint32_t>(insns.size());
+        std::memcpy(bytes.data(), &attr, std::min(sizeof attr, signature_at));
+        std::memcpy(bytes.data() + signature_at, &fields, sizeof fields);
+        return BpfRequest::of(BPF_PROG_LOAD, bytes.data(), size);
+    };
+    const auto address = reinterpret_cast<std::uint64_t>(signature.data());
+    const auto error_of = [&](const Fields& fields, std::size_t size = signature_at + 16) {
+        const auto request = request_of(fields, size);
+        return request ? 0 : request.error().number();
+    };
+    for (const std::uint32_t length : {1U, 100U, static_cast<std::uint32_t>(largest_signature)}) {
+        const auto request = request_of({address, length, -3});
+        ASSERT_TRUE(request);
+        Receiver receiver;
+        const auto message = sent(*request, receiver);
+        const auto call = BpfCall::of(message);
+        ASSERT_TRUE(call) << call.error().text("");
+        EXPECT_TRUE(std::ranges::equal(call->signature, std::span(signature).first(length)));
+        EXPECT_EQ(call->attr.insn_cnt, 2U);
+        // What is cut short, or has more behind it, is no call.
+        for (const auto change : {-1, 1}) {
+            std::vector<std::byte> body(message.body.begin(), message.body.end());
+            body.resize(body.size() + static_cast<std::size_t>(change));
+            Message broken;
+            broken.body = body;
+            EXPECT_FALSE(BpfCall::of(broken));
+        }
+    }
+    EXPECT_EQ(error_of({}), 0);
+    EXPECT_EQ(error_of({address, 0}), EINVAL);
+    EXPECT_EQ(error_of({0, 100}), EINVAL);
+    EXPECT_EQ(error_of({address, largest_signature + 1}), EINVAL);
+    for (const int keyring : {1, 2, -1, -4}) EXPECT_EQ(error_of({address, 100, keyring}), EINVAL) << keyring;
+    // Attributes that end within the fields have zeros for the rest.
+    EXPECT_EQ(error_of({address, 100}, signature_at + 8), EINVAL);
+    EXPECT_EQ(error_of({address, 100, 0, 1}, signature_at + 24), E2BIG) << "behind it is nothing that is known";
+}
+
+// Other commands have nothing there.
+TEST(Call, SignaturesOfOthers) {
+    std::array<std::byte, signature_at + 16> bytes{};
+    bytes[signature_at + 8] = std::byte{1};
+    const auto request = BpfRequest::of(BPF_MAP_CREATE, bytes.data(), bytes.size());
+    ASSERT_FALSE(request);
+    EXPECT_EQ(request.error().number(), E2BIG);
+}
+
 TEST(Call, RefusalsAndErrorsComeBackWhole) {
     Writer writer;
     write_refusal(writer, {EPERM, "allow.map_types", "x.toml:7:1", "no such map"});
