@@ -12,6 +12,7 @@ std::string full_name(const Command& command) {
 std::span<const Object> all_objects() {
     static constexpr Object objects[] = {
         {"audit", "what was decided, for whom and why"},
+        {"filter", "seccomp filters: from C, eBPF or profiles to what any kernel takes"},
         {"grant", "what a user, a service or a container may do with BPF"},
         {"host", "what this machine offers"},
         {"internal", "for the build"},
@@ -23,7 +24,7 @@ std::span<const Object> all_objects() {
 const std::vector<Command>& command_table() {
     static const std::vector<Command> table = [] {
         std::vector<Command> all;
-        for (auto part : {run_commands(), grant_commands(), session_commands(), host_commands(), audit_commands(),
+        for (auto part : {run_commands(), grant_commands(), filter_commands(), session_commands(), host_commands(), audit_commands(),
                           internal_commands()})
             for (auto& command : part) all.push_back(std::move(command));
         return all;
