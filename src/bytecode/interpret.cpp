@@ -246,6 +246,9 @@ class Machine {
                 to.number -= from.number;
             } else if (operation == BPF_SUB && to.same_object(from)) {
                 to = number(to.number - from.number);
+            } else if (operation == BPF_OR && to.holds == Holds::stack && !from.is_pointer() && from.number < 8 &&
+                       (to.number & from.number) == 0) {
+                to.number |= from.number;  // the stack starts at a multiple of eight
             } else {
                 return stop("calculates with a pointer");
             }

@@ -9,7 +9,8 @@ namespace bpfwarden::filter {
 
 namespace {
 
-constexpr int deepest = 5;
+constexpr int deepest = 4;
+constexpr std::size_t longest = 100;
 constexpr std::size_t most_values = 4;
 
 std::string number(std::uint64_t value) {
@@ -140,6 +141,9 @@ class Writer {
 }  // namespace
 
 std::string describe(const Terms& terms, Term term) { return Writer(terms).term(term, 0); }
-std::string describe(const Terms& terms, Condition condition) { return Writer(terms).condition(condition, false, 0); }
+std::string describe(const Terms& terms, Condition condition) {
+    const auto text = Writer(terms).condition(condition, false, 0);
+    return text.size() <= longest ? text : "a condition on what was computed";
+}
 
 }  // namespace bpfwarden::filter

@@ -62,6 +62,8 @@ constexpr std::size_t longest_side = 12;
 constexpr std::uint32_t nowhere = std::numeric_limits<std::uint32_t>::max();
 // How often a branch parts paths before its results are chosen between instead.
 constexpr std::uint32_t most_forks = 64;
+// How often a loop is gone round before it is looked at.
+constexpr std::uint64_t many_rounds = 1024;
 // Shown of a path: its last branches.
 constexpr std::size_t most_steps = 8;
 
@@ -174,9 +176,12 @@ class Evaluator {
             if (number < 0x40000000) last = std::max(last, number);
         return Error(error.code(), error.what())
             .because(fmt::format("{}; such as {}", error.why(), witness))
-            .advise(fmt::format("{}{}end numbers that {} does not have before: `if ((__u32)ctx->nr > {}) return "
-                                "SECCOMP_RET_ERRNO | ENOSYS;`",
-                                error.hint(), error.hint().empty() ? "" : "; or ", architecture.name, last));
+            .advise(fmt::format("{}{}", error.hint().empty() ? "" : error.hint() + "; or ",
+                                witness > last
+                                    ? fmt::format("end numbers that {} does not have before: `if ((__u32)ctx->nr > {}) "
+                                                  "return SECCOMP_RET_ERRNO | ENOSYS;`",
+                                                  architecture.name, last)
+                                    : fmt::format("look the number up in a set first, in which {} is not", witness)));
     }
 
     // ---- one evaluation
@@ -201,9 +206,7 @@ class Evaluator {
                 ++result_.statistics.shared;
                 now = *known;
             } else {
-                if (!open_.try_emplace(key).second)
-                    return refuse("does not end: it comes here again with nothing changed",
-                                  "give the loop a bound: `for (i = 0; i < 16; i++)`");
+                if (!open_.try_emplace(key).second) return endless();
                 ++result_.statistics.states;
                 memory_ += key.size();
                 reasoner_.looked_at = 0;
@@ -241,6 +244,11 @@ class Evaluator {
                 forks_.pop_back();
             }
         }
+    }
+
+    static Failure endless() {
+        return refuse("does not end: it comes here again with nothing changed",
+                      "give the loop a bound: `for (i = 0; i < 16; i++)`");
     }
 
     const Known* remembered(const Key& key) const {
@@ -311,8 +319,17 @@ class Evaluator {
     using End = std::variant<Node, std::vector<Branch>>;
 
     Result<End> walk(State& state) {
-        for (;;) {
+        std::uint64_t rounds = 0;
+        Key before;
+        for (std::uint32_t last = state.at;;) {
             BW_TRY(within_limits());
+            // A loop without a decision that comes to the same state again. Short ones are not looked at.
+            if (state.at <= last && ++rounds >= many_rounds) {
+                Key now = tidied(state);
+                if (now == before) return endless();
+                if ((rounds & (rounds - 1)) == 0) before = std::move(now);
+            }
+            last = state.at;
             if (state.at >= program_.code.size())
                 return refuse("runs past its end", "end every function with a return");
             const bpf_insn& insn = program_.code[state.at];
@@ -391,20 +408,20 @@ class Evaluator {
 
     Result<> within_limits() {
         const auto& limits = options_.limits;
-        const char* which = work() > limits.work                ? "steps of evaluation"
-                            : terms().size() > limits.terms     ? "terms"
-                            : decisions().size() > limits.nodes ? "decisions"
-                            : memory_ > limits.memory           ? "states"
-                                                                : nullptr;
-        if (which == nullptr) return {};
+        std::string what;
+        if (work() > limits.work)
+            what = fmt::format("takes more than {} steps to evaluate", limits.work);
+        else if (terms().size() > limits.terms)
+            what = fmt::format("computes more than {} different values", limits.terms);
+        else if (decisions().size() > limits.nodes)
+            what = fmt::format("makes more than {} decisions", limits.nodes);
+        else if (memory_ > limits.memory)
+            what = fmt::format("has more states than fit into {} MiB", limits.memory >> 18);
+        else
+            return {};
         const auto most = std::ranges::max_element(sites_, {}, &Site::visits);
         return refuse(
-            fmt::format("is too large: more than {} {}; most of them at {}",
-                        which == std::string_view("terms")       ? limits.terms
-                        : which == std::string_view("decisions") ? limits.nodes
-                        : which == std::string_view("states")    ? limits.memory
-                                                                 : limits.work,
-                        which, where(static_cast<std::size_t>(most - sites_.begin()))),
+            fmt::format("{}; it was most often at {}", what, where(static_cast<std::size_t>(most - sites_.begin()))),
             "give loops constant bounds; look numbers up with BPFW_SET or BPFW_MAP instead of code of one's own "
             "(hashing an argument becomes a table of all its values)");
     }
@@ -612,10 +629,7 @@ class Evaluator {
     }
     std::string source(std::size_t at) const {
         const auto* line = program_.line_of(at);
-        if (line == nullptr || line->text.empty()) return "";
-        auto text = printable(line->text);
-        const auto from = text.find_first_not_of(" ");
-        return from == std::string::npos ? "" : text.substr(from);
+        return line == nullptr ? "" : printable(line->text);
     }
 
     Error located(const Error& error, std::size_t at) {

@@ -67,6 +67,17 @@ std::optional<TermKind> kind_of_operation(const bpf_insn& insn) {
     }
 }
 
+// Is it a hash, rather than a part of a number? Each entry of a table would be a case of its own.
+constexpr Number most_mixed = 64;
+bool mixes(const Terms& terms, Term term, int depth) {
+    const auto view = terms[term];
+    if (view.kind < TermKind::add || view.kind > TermKind::shift_right_signed || depth > 6) return false;
+    const bool by_constant = terms.value(view.b).has_value();
+    if (view.kind == TermKind::multiply || view.kind == TermKind::modulo) return true;
+    if ((view.kind == TermKind::bit_xor || view.kind == TermKind::add) && !by_constant) return true;
+    return mixes(terms, view.a, depth + 1) || mixes(terms, view.b, depth + 1);
+}
+
 constexpr const char* keep_pointers =
     "use pointers only to read what they point to: a filter's result cannot depend on addresses";
 
@@ -230,6 +241,11 @@ Result<Value> Machine::with_pointer(const bpf_insn& insn, const Value& a, const 
     if (operation == BPF_SUB && !b.is_pointer()) return moved(a, terms_.subtract(constant(0), b.term));
     if (operation == BPF_SUB && a.same_object(b))
         return Value{.kind = ValueKind::number, .term = terms_.subtract(a.term, b.term)};
+    // The compiler adds so where it knows that both have no bit in common: the stack starts at a multiple of eight.
+    if (operation == BPF_OR && a.kind == ValueKind::stack && !b.is_pointer()) {
+        const auto at = terms_.value(a.term);
+        if (at && (terms_.bits(b.term) & ~Number{7}) == 0 && (terms_.bits(b.term) & *at) == 0) return moved(a, b.term);
+    }
     return refuse("calculates with a pointer to " + name_of(a.is_pointer() ? a : b), keep_pointers);
 }
 
@@ -422,13 +438,11 @@ Result<Value> Machine::load_bytes(const State& state, std::span<const std::uint8
                                   Term offset, std::uint32_t size) {
     const auto range = reasoner_.range(state.facts, offset);
     if (range.high > bytes.size() || bytes.size() - range.high < size) {
-        if (range.low == range.high)
-            return refuse(fmt::format("reads outside of {}, which has {} bytes", name, bytes.size()),
-                          "look at the index");
         return refuse(
-            fmt::format("may read outside of {}, which has {} bytes", name, bytes.size()),
+            fmt::format("{} outside of {}, which has {} bytes", range.low == range.high ? "reads" : "may read", name,
+                        bytes.size()),
             "compare the index with the number of entries first, as an unsigned number: `if (i >= N) return …`; "
-            "or open-coded hashing? use BPFW_SET or BPFW_MAP, which become a search");
+            "what looks numbers up is better a BPFW_SET or BPFW_MAP, which become a search");
     }
     return Value{.kind = ValueKind::number, .term = BW_TRY(pick(state, bytes, offset, size))};
 }
@@ -471,6 +485,11 @@ Result<Term> Machine::entry_of(const State& state, std::span<const std::uint8_t>
                                   "hashed), use BPFW_SET or BPFW_MAP, which become a search",
                                   most_entries));
     const Number entries = std::bit_ceil(range.high - range.low + 1);
+    if (entries > most_mixed && mixes(terms_, index, 0))
+        return refuse(
+            fmt::format("reads a table of {} entries at an index that mixes bits: a hash", entries),
+            "to look a number up among many, use BPFW_SET or BPFW_MAP, which become a search: a hash would become "
+            "a case for each entry");
     std::vector<Number> values;
     values.reserve(entries);
     // What cannot be is what its neighbour is.

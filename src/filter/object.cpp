@@ -84,9 +84,17 @@ class ObjectReader {
             auto file = line.file;
             if (const auto slash = file.rfind('/'); slash != std::string_view::npos) file.remove_prefix(slash + 1);
             lines.push_back({static_cast<std::uint32_t>(at), std::string(file.substr(0, longest_name)),
-                             std::string(line.text.substr(0, longest_line)), line.line});
+                             shown(line.text), line.line});
         }
         return {};
+    }
+
+    static std::string shown(std::string_view line) {
+        constexpr std::string_view blank = " \t";
+        line.remove_prefix(std::min(line.find_first_not_of(blank), line.size()));
+        std::string text(line.substr(0, longest_line));
+        std::ranges::replace(text, '\t', ' ');
+        return text;
     }
 
     Failure refuse(std::size_t at, std::string what, std::string hint) const {
@@ -96,6 +104,17 @@ class ObjectReader {
         return fail(Error(Code::bad_input, fmt::format("{}:{}: {}", printable(line->file), line->line, what))
                         .because(fmt::format("`{}`", printable(line->text)))
                         .advise(std::move(hint)));
+    }
+
+    // "`name`" of what is at `offset` of a section, where a symbol says so.
+    std::string name_of(const ElfSymbol& symbol, std::int64_t offset, std::string_view otherwise) const {
+        if (!symbol.name.empty()) return "`" + printable(symbol.name) + "`";
+        const auto at = static_cast<std::uint64_t>(offset);
+        for (const auto& one : file_.symbols())
+            if (one.section == symbol.section && !one.name.empty() &&
+                (one.type == STT_OBJECT || one.type == STT_FUNC) && one.value <= at && at - one.value < one.size)
+                return "`" + printable(one.name) + "`";
+        return std::string(otherwise);
     }
 
     Result<> relocate(std::size_t section, std::size_t start) {
@@ -152,8 +171,9 @@ class ObjectReader {
         auto& second = object_.program.code[at + 1];
         const auto& section = file_.sections()[symbol.section];
         if (starts_.contains(symbol.section))
-            return refuse(at, fmt::format("takes the address of the function `{}`", printable(symbol.name)),
-                          "call functions by their names: choose with `switch` or `if` which one to call");
+            return refuse(at, "takes the address of the function " + name_of(symbol, insn.imm, ""),
+                          "call functions by their names: choose with `switch` or `if` which one; and write loops as "
+                          "`for` with a constant bound, not with bpf_loop()");
         if (section.name == ".maps") {
             const auto offset = symbol.value + static_cast<std::uint64_t>(std::int64_t{insn.imm});
             const auto found = std::ranges::find(declared_, offset, &DeclaredMap::offset);
@@ -171,8 +191,7 @@ class ObjectReader {
                 "keep the data itself in the table, or indices: pointers have no value before the filter is loaded");
         if ((section.flags & SHF_WRITE) != 0 || section.type != SHT_PROGBITS)
             return refuse(at,
-                          fmt::format("uses {}, a variable that can be written",
-                                      symbol.name.empty() ? "a global" : "`" + printable(symbol.name) + "`"),
+                          fmt::format("uses {}, which can be written", name_of(symbol, insn.imm, "a global variable")),
                           "make it const: a filter has no memory from one call to the next");
         const auto [known, is_new] = data_.try_emplace(symbol.section, object_.program.read_only.size());
         if (is_new) {

@@ -69,8 +69,9 @@ Range Reasoner::of_kind(const Facts& facts, Term term, int depth) {
             const auto mask = second();
             const Range whole = of(view.a);
             if (!mask) return {0, std::min(whole.high, of(view.b).high)};
-            if (is_low_mask(*mask)) {
-                const int bits = std::popcount(*mask);
+            // Without its lowest bits, and without those above all that differ: order stays.
+            if (const Number filled = *mask | (*mask - 1); *mask != 0 && is_low_mask(filled)) {
+                const int bits = std::popcount(filled);
                 if (bits == 64 || whole.low >> bits == whole.high >> bits)
                     return {whole.low & *mask, whole.high & *mask};
             }
