@@ -104,13 +104,43 @@ struct Hash {
 struct Terms::State {
     std::vector<const Cell*> cells;
     std::vector<Number> bits;  // of a term
+    std::vector<std::uint16_t> words;
     std::unordered_map<Cell, std::uint32_t, Hash> known;
+    std::uint64_t work = 0;
+    unsigned depth = 0, left = 0;
+
+    // One call of a function that simplifies and, for that, calls itself. Terms share parts: without a bound the work
+    // is exponential in their depth.
+    class Call {
+      public:
+        explicit Call(State& state) : state_(state) {
+            if (state_.depth++ == 0) state_.left = most;
+            ++state_.work;
+            enough_ = state_.left == 0;
+            if (!enough_) --state_.left;
+        }
+        ~Call() { --state_.depth; }
+        Call(const Call&) = delete;
+        Call& operator=(const Call&) = delete;
+        bool enough() const { return enough_; }
+
+      private:
+        static constexpr unsigned most = 1000;
+        State& state_;
+        bool enough_ = false;
+    };
 
     std::uint32_t keep(Cell cell, Number bits_of_it) {
         const auto [at, is_new] = known.try_emplace(std::move(cell), static_cast<std::uint32_t>(cells.size()));
         if (is_new) {
-            cells.push_back(&at->first);  // keys of an unordered_map stay where they are
+            // Operands that a kind does not have are 0, which reads nothing.
+            const Cell& kept = at->first;
+            unsigned read = kept.kind == static_cast<std::uint8_t>(TermKind::word) ? 1U << kept.number : 0U;
+            if (!cells.empty())
+                for (const std::uint32_t operand : {kept.a, kept.b, kept.condition}) read |= words[operand];
+            cells.push_back(&kept);  // keys of an unordered_map stay where they are
             bits.push_back(bits_of_it);
+            words.push_back(static_cast<std::uint16_t>(read));
         }
         return at->second;
     }
@@ -132,6 +162,8 @@ Terms::Terms() : state_(new State) {
 }
 
 std::size_t Terms::size() const { return state_->cells.size(); }
+std::uint16_t Terms::words(Term term) const { return state_->words[term.id]; }
+std::uint64_t Terms::work() const { return state_->work; }
 
 TermView Terms::operator[](Term term) const {
     const Cell& cell = *state_->cells[term.id];
@@ -199,6 +231,8 @@ Term Terms::binary(TermKind kind, Term a, Term b) {
         std::swap(a, b);
         std::swap(first, second);
     }
+    const State::Call call(*state_);
+    if (call.enough()) return state_->keep(kind, {.a = a.id, .b = b.id}, bits_after(kind, bits(a), bits(b), value(b)));
     const auto x = (*this)[a];
     const Number may = bits(a);
     // A constant second operand of `a`; only looked at where there is one.
@@ -345,7 +379,9 @@ Term Terms::sign_extend(Term a, unsigned count) {
     a = binary(TermKind::bit_and, a, constant(low_bits(count)));
     if (const auto known = value(a)) return constant(extended(*known, count));
     if (count >= 64 || (bits(a) >> (count - 1) & 1) == 0) return a;
+    const State::Call call(*state_);
     const auto x = (*this)[a];
+    if (call.enough()) return state_->keep(TermKind::sign_extend, {.a = a.id, .number = count}, all_bits);
     if (x.kind == TermKind::table) {
         std::vector<Number> values(x.values.begin(), x.values.end());
         for (auto& one : values) one = extended(one, count);
@@ -408,6 +444,8 @@ Condition Terms::equal(Term a, Term b) {
     if (a == b) return always();
     if (value(a) && value(b)) return never();
     if (value(a) || (!value(b) && b < a)) std::swap(a, b);
+    const State::Call call(*state_);
+    if (call.enough()) return state_->keep(ConditionKind::equal, {.a = a.id, .b = b.id});
     const auto known = value(b);
     if (!known) {
         if ((bits(a) & bits(b)) == 0) return both(equal(a, constant(0)), equal(b, constant(0)));
@@ -424,6 +462,7 @@ Condition Terms::equal(Term a, Term b) {
                 const bool swap = bits(x.a) < bits(x.b);
                 const Term high = swap ? x.b : x.a, low = swap ? x.a : x.b;
                 const Condition c = is(high, k & bits(high));
+                if (c == never()) return c;
                 return both(c, is(low, k & bits(low)));
             }
             break;
@@ -487,6 +526,8 @@ Condition Terms::below(Term a, Term b) {
     const auto first = value(a), second = value(b);
     if (first && second) return truth(*first < *second);
     if (a == b) return never();
+    const State::Call call(*state_);
+    if (call.enough()) return state_->keep(ConditionKind::below, {.a = a.id, .b = b.id});
     if (first) return *first == all_bits ? never() : opposite(below(b, constant(*first + 1)));
     if (!second) return state_->keep(ConditionKind::below, {.a = a.id, .b = b.id});
     const Number k = *second, may = bits(a);

@@ -112,6 +112,11 @@ class Terms {
     bool holds(Condition condition, const Data& data) const;
 
     std::size_t size() const;
+    // The words that it is computed from: bit n for word n.
+    std::uint16_t words(Term term) const;
+    // How much work went into building: whoever evaluates what strangers wrote bounds it. One call does at most about a
+    // thousand steps; what that does not suffice for is kept as it was written.
+    std::uint64_t work() const;
 
   private:
     // Left to whoever implements it.

@@ -83,7 +83,7 @@ def look(stage: Path, scratch: Path) -> None:
     wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/lib/sysusers.d/bpfwarden.conf", "usr/lib/tmpfiles.d/bpfwarden.conf",
               "usr/lib/systemd/system/bpfwardend.service", "usr/lib/systemd/system/bpfwardend.socket"]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
-    wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp")]
+    wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp", "seccomp_filter.h")]
     wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",
                                                                         "pkgconfig/bpfwarden.pc")]
     wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an eBPF program to the function that it computes. The program is evaluated with its input unknown, once for each
+// system call of each architecture and once for all the rest; what is not safe or not pure is refused on the way, with
+// the source line and the path that leads there.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "bytecode/program.hpp"
+#include "filter/function.hpp"
+
+namespace bpfwarden::filter {
+
+// A table of system calls. x32 numbers are in that of x86-64.
+struct Architecture {
+    std::uint32_t arch = 0;  // AUDIT_ARCH_…
+    std::string name;
+    std::vector<std::uint32_t> numbers;
+};
+
+struct EvaluateLimits {
+    std::uint64_t work = 20'000'000;  // instructions, and as much for what they take to think through
+    std::size_t terms = 1'000'000;
+    std::size_t nodes = 200'000;
+    std::size_t memory = 32'000'000;  // words of remembered states
+};
+
+struct EvaluateOptions {
+    std::vector<Architecture> architectures;
+    std::optional<std::uint32_t> bad_arch;  // for every other architecture; else what the program says
+    EvaluateLimits limits;
+};
+
+struct Warning {
+    std::string where;  // "FILE:LINE", or ""
+    std::string text;
+    bool operator==(const Warning&) const = default;
+};
+
+struct Evaluated {
+    Function function;
+    std::vector<Warning> warnings;
+    struct {
+        std::uint64_t steps = 0, forks = 0, states = 0, shared = 0, choices = 0, work = 0;
+    } statistics;
+};
+
+Result<Evaluated> evaluate(const bytecode::Program& program, const EvaluateOptions& options);
+
+}  // namespace bpfwarden::filter
