@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <iterator>
+#include <utility>
 
 namespace bpfwarden::filter {
 
@@ -43,19 +44,6 @@ bool same_letters(std::string_view one, std::string_view other) {
     return std::ranges::equal(one, other, {}, upper, upper);
 }
 
-std::optional<std::uint32_t> parse_errno(std::string_view text) {
-    std::uint32_t number = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (problem == std::errc{} && end == text.data() + text.size()) {
-        if (number > 0xffff) return std::nullopt;
-        return number;
-    }
-    for (int one = 1; one < 134; ++one)
-        if (const char* name = ::strerrorname_np(one); name != nullptr && same_letters(name, text))
-            return static_cast<std::uint32_t>(one);
-    return std::nullopt;
-}
-
 }  // namespace
 
 bool is_action(std::uint32_t value) { return name_of(value) != nullptr; }
@@ -81,6 +69,23 @@ std::string text(std::uint32_t value) {
         if (const char* error = data != 0 ? ::strerrorname_np(static_cast<int>(data)) : nullptr)
             return fmt::format("ERRNO({})", error);
     return fmt::format("{}({})", name->name, data);
+}
+
+std::optional<std::uint32_t> parse_errno(std::string_view text) {
+    std::uint32_t number = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (problem == std::errc{} && end == text.data() + text.size()) {
+        if (number > 0xffff) return std::nullopt;
+        return number;
+    }
+    constexpr std::pair<std::string_view, std::uint32_t> other_names[] = {
+        {"EWOULDBLOCK", EWOULDBLOCK}, {"EDEADLOCK", EDEADLOCK}, {"ENOTSUP", ENOTSUP}};
+    for (const auto& [name, other] : other_names)
+        if (same_letters(name, text)) return other;
+    for (int one = 1; one < 134; ++one)
+        if (const char* name = ::strerrorname_np(one); name != nullptr && same_letters(name, text))
+            return static_cast<std::uint32_t>(one);
+    return std::nullopt;
 }
 
 std::optional<std::uint32_t> parse_action(std::string_view text) {

@@ -28,5 +28,7 @@ bool outranks(std::uint32_t one, std::uint32_t other);
 std::string text(std::uint32_t value);
 // What text() writes, in either case; also "errno 38", "SCMP_ACT_ERRNO", "kill".
 std::optional<std::uint32_t> parse_action(std::string_view text);
+// A name ("EPERM") or a number of at most 16 bits.
+std::optional<std::uint32_t> parse_errno(std::string_view text);
 
 }  // namespace bpfwarden::filter

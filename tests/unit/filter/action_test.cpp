@@ -20,6 +20,9 @@ TEST(Action, TextAndBack) {
     EXPECT_EQ(parse_action("kill"), std::uint32_t{SECCOMP_RET_KILL_THREAD});
     for (const auto* wrong : {"", "ALOW", "ERRNO()", "ERRNO(", "ERRNO(EWHAT)", "ERRNO(70000)", "ALLOW(1)", "errno "})
         EXPECT_EQ(parse_action(wrong), std::nullopt) << wrong;
+    for (const auto* name : {"EAGAIN", "EWOULDBLOCK", "11"}) EXPECT_EQ(parse_errno(name), EAGAIN) << name;
+    EXPECT_EQ(parse_errno("ENOTSUP"), EOPNOTSUPP);
+    for (const auto* wrong : {"", "E", "-1", "65536", "1 "}) EXPECT_EQ(parse_errno(wrong), std::nullopt) << wrong;
 }
 
 TEST(Action, AsTheKernelTakesIt) {
