@@ -87,8 +87,8 @@ class Arranger {
         auto halves = words_;
         for (std::size_t i = 0; i < halves.size(); ++i) {
             const Source low{halves[i].id & ~1U};
-            if (const auto at = std::ranges::find(halves, low); at > halves.begin() + static_cast<std::ptrdiff_t>(i))
-                std::iter_swap(halves.begin() + static_cast<std::ptrdiff_t>(i), at);
+            const auto here = halves.begin() + static_cast<std::ptrdiff_t>(i);
+            if (const auto at = std::find(here, halves.end(), low); at != halves.end()) std::iter_swap(here, at);
         }
         orders.push_back(std::move(halves));
         return orders;

@@ -31,11 +31,11 @@ SearchEffort search_effort(Effort effort) {
         case Effort::quick:
             return {.singles = 4, .bit_ranges = 3};
         case Effort::normal:
-            return {.singles = 7, .bit_ranges = 5};
+            return {.singles = 6, .bit_ranges = 5};
         case Effort::high:
             break;
     }
-    return {.singles = 10, .bit_ranges = 10, .two_bits = true};
+    return {.singles = 8, .bit_ranges = 6};
 }
 
 class Compiler {
@@ -297,7 +297,7 @@ Weights uniform_weights(std::span<const NumberTable> tables) {
 }
 
 Weights usual_weights(const Function& function, std::span<const NumberTable> tables, bool cached_too) {
-    constexpr std::uint64_t checked = 64, refused = 1, allowed = 16;
+    constexpr std::uint64_t checked = 16, refused = 1, allowed = 16;
     Weights weights;
     for (const auto& table : tables) {
         const auto part = std::ranges::find(function.parts, table.arch, &Part::arch);

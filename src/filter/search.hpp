@@ -30,9 +30,8 @@ struct Forks {
 
 // How much is tried; never how long.
 struct SearchEffort {
-    unsigned singles = 8;     // values that are taken out one by one, in all orders
-    unsigned bit_ranges = 5;  // ranges up to which tests of bits are tried
-    bool two_bits = false;    // of two bits at once, too
+    unsigned singles = 6;     // values that are taken out one by one, in all orders
+    unsigned bit_ranges = 4;  // ranges up to which tests of bits are tried, at most 10
 };
 
 // The ranges ascend. Weighted by executed comparisons, then by their number.
