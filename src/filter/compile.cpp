@@ -26,6 +26,9 @@ constexpr std::uint64_t weight_scale = 16;
 // Numbers below it may have a bit in the kernel's cache: what depends on the number is made for each of them.
 constexpr std::uint32_t small_numbers = 512;
 
+// Of an argument: tests of bits are tried for more ranges than of numbers, as there are mostly few in all.
+constexpr unsigned few_values = 9;
+
 SearchEffort search_effort(Effort effort) {
     switch (effort) {
         case Effort::quick:
@@ -152,7 +155,7 @@ class Compiler {
     Block arranged(Block block) {
         const auto at = arranged_.find(block);
         if (at != arranged_.end()) return at->second;
-        const Block now = arrange(graph_, block, effort_);
+        const Block now = arrange(graph_, block, {.singles = effort_.singles, .bit_ranges = few_values});
         arranged_.emplace(block, now);
         return now;
     }
@@ -297,7 +300,7 @@ Weights uniform_weights(std::span<const NumberTable> tables) {
 }
 
 Weights usual_weights(const Function& function, std::span<const NumberTable> tables, bool cached_too) {
-    constexpr std::uint64_t checked = 16, refused = 1, allowed = 16;
+    constexpr std::uint64_t checked = 12, refused = 1, allowed = 16;
     Weights weights;
     for (const auto& table : tables) {
         const auto part = std::ranges::find(function.parts, table.arch, &Part::arch);

@@ -185,11 +185,29 @@ class Small {
         if (ranges.size > 2 && ranges.size <= effort_.bit_ranges) try_bits(ranges, consider);
         return best;
     }
+    // Whether fewer ranges are left on each side, without making them: for most bits it is not so.
+    static bool divides(const Few& ranges, int bit) {
+        struct Side {
+            std::size_t size = 0;
+            std::uint32_t target = 0;
+            void add(std::uint32_t next) {
+                size += size == 0 || target != next ? 1 : 0;
+                target = next;
+            }
+        } yes, no;
+        for (const auto& range : ranges.all()) {
+            const std::uint32_t first = range.first >> bit, last = range.last >> bit;
+            if (first != last || (first & 1) != 0) yes.add(range.target);
+            if (first != last || (first & 1) == 0) no.add(range.target);
+        }
+        return yes.size != 0 && no.size != 0 && yes.size < ranges.size && no.size < ranges.size;
+    }
     static void try_bits(const Few& ranges, const auto& consider) {
         const auto all = ranges.all();
         // A bit above those in which the values differ tells nothing.
         const auto width = static_cast<int>(std::bit_width(all.front().first ^ all.back().last));
-        for (int bit = 0; bit < width; ++bit) consider(Comparison::any_bit, std::uint32_t{1} << bit);
+        for (int bit = 0; bit < width; ++bit)
+            if (divides(ranges, bit)) consider(Comparison::any_bit, std::uint32_t{1} << bit);
         // Values with one target that are made of few bits: none of the other bits.
         for (const auto& one : all) {
             std::uint32_t bits = 0;
