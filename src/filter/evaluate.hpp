@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "bytecode/program.hpp"
 #include "filter/function.hpp"
+#include "filter/warning.hpp"
 
 namespace bpfwarden::filter {
 
@@ -33,12 +34,6 @@ struct EvaluateOptions {
     std::vector<Architecture> architectures;
     std::optional<std::uint32_t> bad_arch;  // for every other architecture; else what the program says
     EvaluateLimits limits;
-};
-
-struct Warning {
-    std::string where;  // "FILE:LINE", or ""
-    std::string text;
-    bool operator==(const Warning&) const = default;
 };
 
 struct Evaluated {

@@ -27,6 +27,7 @@
 #include "base/result.hpp"
 #include "filter/function.hpp"
 #include "filter/numbers.hpp"
+#include "filter/warning.hpp"
 
 namespace bpfwarden::filter {
 
@@ -59,11 +60,6 @@ struct ProfileOptions {
     std::uint32_t bad_arch = SECCOMP_RET_KILL_PROCESS;
     SameArgument same_argument = SameArgument::all;
     NoRule no_rule = NoRule::default_action;
-};
-
-struct Warning {
-    std::string path;  // "syscalls[3].args[0]"
-    std::string text;
 };
 
 struct Profile {

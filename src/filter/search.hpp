@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which comparisons find out soonest in what range a 32-bit value lies.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "filter/graph.hpp"
+
+namespace bpfwarden::filter {
+
+// Values that lead to the same place. What is in no range never comes.
+struct Range {
+    std::uint32_t first = 0, last = 0;
+    std::uint32_t target = 0;
+    std::uint64_t weight = 0;
+    bool operator==(const Range&) const = default;
+};
+
+struct Fork {
+    Comparison comparison{};
+    std::uint32_t constant = 0;
+    std::int32_t yes = 0, no = 0;  // another one, or ~target
+};
+struct Forks {
+    std::vector<Fork> forks;
+    std::int32_t root = 0;
+};
+
+// How much is tried; never how long.
+struct SearchEffort {
+    unsigned singles = 6;     // values that are taken out one by one, in all orders
+    unsigned bit_ranges = 4;  // ranges up to which tests of bits are tried, at most 10
+};
+
+// The ranges ascend. Weighted by executed comparisons, then by their number.
+Forks best_forks(std::span<const Range> ranges, const SearchEffort& effort);
+
+}  // namespace bpfwarden::filter
