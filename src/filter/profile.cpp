@@ -80,6 +80,49 @@ std::vector<std::uint64_t> conditions_of(const Rule& rule) {
     return all;
 }
 
+bool holds(const ArgumentCheck& check, std::uint64_t value) {
+    switch (check.op) {
+        case Operator::equal:
+            return value == check.value;
+        case Operator::not_equal:
+            return value != check.value;
+        case Operator::below:
+            return value < check.value;
+        case Operator::at_most:
+            return value <= check.value;
+        case Operator::above:
+            return value > check.value;
+        case Operator::at_least:
+            return value >= check.value;
+        case Operator::masked_equal:
+            return (value & check.mask) == check.value;
+    }
+    return false;
+}
+
+// No value of the argument is known to satisfy both. Not all such pairs are seen.
+bool exclude_each_other(const ArgumentCheck& one, const ArgumentCheck& other) {
+    if (one.argument != other.argument) return false;
+    if (one.op == Operator::equal) return !holds(other, one.value);
+    if (other.op == Operator::equal) return !holds(one, other.value);
+    if (one.op == Operator::masked_equal && other.op == Operator::masked_equal)
+        return ((one.value ^ other.value) & one.mask & other.mask) != 0;
+    // Two ranges that both go to one end overlap; else the nearest value of each tells.
+    if (rank(one.op) == 1 && rank(other.op) == 2)
+        return !holds(other, one.op == Operator::below ? one.value - 1 : one.value);
+    if (rank(one.op) == 2 && rank(other.op) == 1) return exclude_each_other(other, one);
+    return false;
+}
+
+bool may_both_fit(const Rule& one, const Rule& other) {
+    return std::ranges::none_of(one.checks, [&](const ArgumentCheck& check) {
+        return std::ranges::any_of(other.checks,
+                                   [&](const ArgumentCheck& second) { return exclude_each_other(check, second); });
+    });
+}
+// Pairs are looked at: only for as many rules of one call as people write.
+constexpr std::size_t max_paired_rules = 64;
+
 // Several conditions on one argument.
 bool repeats_argument(std::span<const ArgumentCheck> checks) {
     std::set<unsigned> arguments;
@@ -259,11 +302,15 @@ class Builder {
             const auto& check = entry.checks[i];
             if (!is_int_argument(name, check.argument)) continue;
             if (check.op == Operator::masked_equal && check.mask <= low_half) continue;
+            const bool fits_large =
+                check.op == Operator::not_equal || check.op == Operator::above || check.op == Operator::at_least;
+            const bool allows_more = outranks(document_.default_action, entry.action);
             warn(fmt::format("{}.args[{}]", entry.path, i),
-                 fmt::format("the kernel takes argument {} of {} as 32 bits, and this compares 64: {}", check.argument,
-                             name,
+                 fmt::format("argument {} of {} is an int, and this compares 64 bits: {}", check.argument, name,
                              check.value > low_half ? "no value that the kernel acts on is so large"
-                                                    : "with any upper half set, the comparison is another"));
+                             : fits_large == allows_more
+                                 ? "it can be evaded with a value whose upper half is set, which the kernel drops"
+                                 : "a value whose upper half is set does not fit, though the kernel drops that half"));
         }
     }
 
@@ -297,6 +344,7 @@ class Builder {
                                                      name_of(abi, number), at->second->from->path))
                                 .advise("leave one of them out"));
         }
+        warn_of_overlaps(number, rules, abi);
         Node node = default_;
         for (std::size_t end = rules.size(); end > 0;) {
             const std::size_t first = same_value_list(rules, end);
@@ -306,6 +354,16 @@ class Builder {
             end = first;
         }
         return node;
+    }
+
+    void warn_of_overlaps(std::uint32_t number, std::span<const Rule> rules, Abi abi) {
+        if (rules.size() > max_paired_rules) return;
+        for (std::size_t i = 0; i < rules.size(); ++i)
+            for (std::size_t k = i + 1; k < rules.size(); ++k)
+                if (rules[i].action != rules[k].action && may_both_fit(rules[i], rules[k]))
+                    warn(rules[k].from->path,
+                         fmt::format("a call of {} may fit {} too, which comes first here and has another action",
+                                     name_of(abi, number), rules[i].from->path));
     }
 
     static bool is_single_value(const Rule& rule) {
@@ -333,7 +391,7 @@ class Builder {
                                          {values.begin(), values.end()});
     }
 
-    Condition holds(const ArgumentCheck& check, Abi abi) {
+    Condition condition(const ArgumentCheck& check, Abi abi) {
         auto& terms = decisions_.terms();
         const Term have = argument(check.argument, abi), value = terms.constant(check.value);
         switch (check.op) {
@@ -358,7 +416,7 @@ class Builder {
     Condition all_hold(std::span<const ArgumentCheck> checks, Abi abi) {
         auto& terms = decisions_.terms();
         Condition all = terms.always();
-        for (const auto& check : checks) all = terms.both(all, holds(check, abi));
+        for (const auto& check : checks) all = terms.both(all, condition(check, abi));
         return all;
     }
 

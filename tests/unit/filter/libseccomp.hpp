@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -84,10 +85,26 @@ inline bool chosen(const json& entry, const ProfileOptions& options) {
            std::all_of(caps.begin(), caps.end(), has) && std::none_of(no_caps.begin(), no_caps.end(), has);
 }
 
-// The program, or the errno with which libseccomp refuses a rule. `exact`: without the rewriting of calls behind
-// socketcall and ipc, as far as the library can.
-inline std::expected<std::vector<sock_filter>, int> build(const std::string& text, const ProfileOptions& options,
-                                                          const std::vector<Abi>& abis, int level, bool exact = false) {
+struct Made {
+    std::vector<sock_filter> program;
+    std::string pseudo_code;
+};
+
+inline std::string exported(int (*write)(const scmp_filter_ctx, int), const scmp_filter_ctx filter) {
+    const int file = ::memfd_create("filter", MFD_CLOEXEC);
+    std::string bytes;
+    if (file >= 0 && write(filter, file) == 0) {
+        bytes.resize(static_cast<std::size_t>(::lseek(file, 0, SEEK_END)));
+        if (::pread(file, bytes.data(), bytes.size(), 0) < 0) bytes.clear();
+    }
+    ::close(file);
+    return bytes;
+}
+
+// Or the errno with which libseccomp refuses a rule. `level`: its optimization, 2 is a tree. `exact`: calls behind
+// socketcall and ipc are not added there.
+inline std::expected<Made, int> build(const std::string& text, const ProfileOptions& options,
+                                      const std::vector<Abi>& abis, int level, bool exact = false) {
     const json profile = json::parse(text);
     const std::uint32_t by_default = action(profile["defaultAction"], profile, "defaultErrnoRet");
     const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(by_default), seccomp_release);
@@ -126,17 +143,13 @@ inline std::expected<std::vector<sock_filter>, int> build(const std::string& tex
             if (error != 0) return std::unexpected(-error);
         }
     }
-    const int file = ::memfd_create("filter", MFD_CLOEXEC);
-    if (file < 0) return std::unexpected(errno);
-    const int error = seccomp_export_bpf(filter.get(), file);
-    std::vector<sock_filter> program;
-    if (error == 0) {
-        program.resize(static_cast<std::size_t>(::lseek(file, 0, SEEK_END)) / sizeof(sock_filter));
-        if (::pread(file, program.data(), program.size() * sizeof(sock_filter), 0) < 0) program.clear();
-    }
-    ::close(file);
-    if (error != 0) return std::unexpected(-error);
-    return program;
+    Made made;
+    const auto bytes = exported(seccomp_export_bpf, filter.get());
+    made.program.resize(bytes.size() / sizeof(sock_filter));
+    std::memcpy(made.program.data(), bytes.data(), made.program.size() * sizeof(sock_filter));
+    seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 1);
+    made.pseudo_code = exported(seccomp_export_pfc, filter.get());
+    return made;
 }
 
 }  // namespace bpfwarden::filter::libseccomp

@@ -5,13 +5,16 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <random>
+#include <stdexcept>
 
 #include "bytecode/classic.hpp"
 #include "filter/action.hpp"
-#include "filter/libseccomp.hpp"
 #include "filter/profile.hpp"
+#include "unit/filter/libseccomp.hpp"
+#include "unit/filter/libseccomp_pseudo.hpp"
 
 namespace bpfwarden::filter {
 namespace {
@@ -21,10 +24,54 @@ using nlohmann::json;
 // The newest kernel whose calls libseccomp 2.5.4, Debian 12's, knows.
 constexpr Kernel library_kernel = {5, 17};
 
-struct Grid {
-    std::vector<std::uint64_t> values;
-    std::size_t inputs = 0;       // looked at
-    std::string difference = {};  // the first
+// Ours beside what libseccomp made.
+class Comparison {
+  public:
+    // What a call of the filter's must get.
+    using Oracle = std::function<std::uint32_t(Abi, const Data&)>;
+    Comparison(const Profile& ours, const libseccomp::Made& theirs, Oracle oracle = {})
+        : ours_(ours), theirs_(theirs), oracle_(std::move(oracle)) {
+        if (!oracle_)
+            oracle_ = [pseudo = libseccomp::Pseudo(theirs.pseudo_code)](Abi abi, const Data& data) {
+                return normalized(pseudo.run(abi, data));
+            };
+    }
+
+    void compare(const Data& data) {
+        ++inputs;
+        const auto mine = ours_.function.evaluate(data),
+                   other = normalized(bytecode::run(theirs_.program, data.words).result);
+        if (mine == other) return;
+        ++different;
+        if (first_difference.empty()) first_difference = describe(data, mine, "libseccomp", other);
+    }
+    // A call of the filter's. Where the program is not what libseccomp's own pseudo code says, that is not our
+    // difference.
+    void compare(Abi abi, const Data& data) {
+        const auto mine = ours_.function.evaluate(data), meant = oracle_(abi, data);
+        if (mine != meant) {
+            ++different;
+            if (first_difference.empty()) first_difference = describe(data, mine, "meant is", meant);
+        } else if (normalized(bytecode::run(theirs_.program, data.words).result) != meant) {
+            ++inputs;
+            ++miscompiled;
+        } else {
+            compare(data);
+        }
+    }
+
+    std::size_t inputs = 0, different = 0, miscompiled = 0;
+    std::string first_difference;
+
+  private:
+    static std::string describe(const Data& data, std::uint32_t mine, const char* what, std::uint32_t other) {
+        std::string text = "arch " + std::to_string(data[Word::arch]) + " nr " + std::to_string(data[Word::nr]);
+        for (unsigned i = 0; i < 6; ++i) text += " " + std::to_string(data.arg(i));
+        return text + ": ours " + filter::text(mine) + ", " + what + " " + filter::text(other);
+    }
+    const Profile& ours_;
+    const libseccomp::Made& theirs_;
+    Oracle oracle_;
 };
 
 // Each value that the profile compares with, and what is near it or has another upper half.
@@ -43,14 +90,8 @@ std::vector<std::uint64_t> boundaries(const json& profile) {
     return {values.begin(), values.end()};
 }
 
-void compare(const Profile& ours, const std::vector<sock_filter>& theirs, const Data& data, Grid& grid) {
-    ++grid.inputs;
-    const auto mine = ours.function.evaluate(data), other = normalized(bytecode::run(theirs, data.words).result);
-    if (mine == other || !grid.difference.empty()) return;
-    grid.difference = "arch " + std::to_string(data[Word::arch]) + " nr " + std::to_string(data[Word::nr]);
-    for (unsigned i = 0; i < 6; ++i) grid.difference += " " + std::to_string(data.arg(i));
-    grid.difference += ": ours " + text(mine) + ", libseccomp " + text(other);
-}
+// Of one argument of one call.
+constexpr std::size_t max_values = 80;
 
 // Every number of the tables and their neighbours, and what is no call.
 std::vector<std::uint32_t> numbers_of(Abi abi) {
@@ -64,46 +105,46 @@ std::vector<std::uint32_t> numbers_of(Abi abi) {
     return {numbers.begin(), numbers.end()};
 }
 
-Grid compare_on_grid(const Profile& ours, const std::vector<sock_filter>& theirs, const json& profile,
-                     std::mt19937_64& random, const std::vector<std::string>& names) {
-    Grid grid{boundaries(profile)};
-    const auto pick = [&] { return grid.values[random() % grid.values.size()]; };
-    std::set<std::uint32_t> arches = {0, AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM};
+void compare_on_grid(Comparison& comparison, const Profile& ours, const json& profile, std::mt19937_64& random,
+                     const std::vector<std::string>& names) {
+    const auto values = boundaries(profile);
+    const auto pick = [&] { return values[random() % values.size()]; };
     for (const Abi abi : all_abis) {
         Data data;
         data[Word::arch] = audit_arch(abi);
         for (const std::uint32_t number : numbers_of(abi)) {
             data[Word::nr] = number;
-            for (unsigned i = 0; i < 6; ++i) data.set_arg(i, random() % 2 == 0 ? 0 : pick());
-            compare(ours, theirs, data, grid);
+            const auto is_of = [&](Abi one) {
+                return audit_arch(one) == audit_arch(abi) && !name_of(one, number).empty();
+            };
+            const auto at = std::ranges::find_if(ours.abis, is_of);
+            if (at != ours.abis.end())
+                comparison.compare(*at, data);
+            else
+                comparison.compare(data);
         }
+        if (std::ranges::find(ours.abis, abi) == ours.abis.end()) continue;
         // Arguments of the calls that the profile checks, and of those they are behind on i386.
         for (const auto& name : names) {
             const auto number = number_of(abi, name, library_kernel);
             if (!number) continue;
             data[Word::nr] = *number;
             for (unsigned i = 0; i < 6; ++i)
-                for (const std::uint64_t value : grid.values) {
+                for (std::size_t n = 0; n < std::min(values.size(), max_values); ++n) {
                     for (unsigned k = 0; k < 6; ++k) data.set_arg(k, pick());
-                    data.set_arg(i, value);
-                    compare(ours, theirs, data, grid);
-                    if (abi == Abi::i386) {
-                        // As the kernel sees it: no upper halves.
-                        for (unsigned k = 0; k < 6; ++k) data.set_arg(k, data.arg(k) & 0xffffffff);
-                        compare(ours, theirs, data, grid);
-                    }
+                    data.set_arg(i, values.size() <= max_values ? values[n] : pick());
+                    comparison.compare(abi, data);
                 }
         }
     }
-    for (const std::uint32_t arch : arches) {
+    for (const auto arch : std::initializer_list<std::uint32_t>{0, AUDIT_ARCH_ARM, AUDIT_ARCH_S390}) {
         Data data;
         data[Word::arch] = arch;
         for (const std::uint32_t number : {0U, 1U, 41U, 0xffffffffU, x32_bit}) {
             data[Word::nr] = number;
-            compare(ours, theirs, data, grid);
+            comparison.compare(data);
         }
     }
-    return grid;
 }
 
 std::vector<std::string> checked_names(const json& profile) {
@@ -139,12 +180,14 @@ TEST_P(ContainerDefault, IsWhatLibseccompMakesOfIt) {
     EXPECT_EQ(ours->abis.size(), options.native == Abi::x86_64 ? 3U : 1U);
     const auto theirs = libseccomp::build(text, options, ours->abis, GetParam().level);
     ASSERT_TRUE(theirs) << theirs.error();
-    ASSERT_TRUE(bytecode::check(*theirs));
+    ASSERT_TRUE(bytecode::check(theirs->program));
     std::mt19937_64 random(1);
     const auto profile = json::parse(text);
-    const auto grid = compare_on_grid(*ours, *theirs, profile, random, checked_names(profile));
-    EXPECT_EQ(grid.difference, "");
-    EXPECT_GT(grid.inputs, 5000U);
+    Comparison comparison(*ours, *theirs);
+    compare_on_grid(comparison, *ours, profile, random, checked_names(profile));
+    EXPECT_EQ(comparison.first_difference, "");
+    EXPECT_EQ(comparison.miscompiled, 0U);
+    EXPECT_GT(comparison.inputs, 3000U);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -221,27 +264,67 @@ class RandomProfile {
     std::string action_ = "SCMP_ACT_ERRNO";
 };
 
-std::size_t count_from(const char* name, std::size_t otherwise) {
+std::size_t number_from(const char* name, std::size_t otherwise) {
     const char* text = std::getenv(name);
     return text != nullptr ? static_cast<std::size_t>(std::strtoul(text, nullptr, 10)) : otherwise;
 }
+std::size_t first_seed() { return number_from("BPFWARDEN_PROFILE_SEED", 1); }
+std::size_t profiles() {
+    return number_from("BPFWARDEN_PROFILES", std::getenv("BPFWARDEN_SOAK") != nullptr ? 10'000 : 300);
+}
+
+// A profile whose rules all have one action, read word for word: the action if a rule fits.
+std::uint32_t plain_reading(const json& profile, Abi abi, const Data& data) {
+    const auto fits = [&](const json& arg) {
+        const std::uint64_t cut = abi == Abi::x86_64 || abi == Abi::aarch64 ? ~std::uint64_t{0} : 0xffffffff;
+        const auto have = data.arg(arg["index"].get<unsigned>()) & cut, value = arg["value"].get<std::uint64_t>() & cut;
+        const auto op = arg["op"].get<std::string>().substr(9);
+        if (op == "NE") return have != value;
+        if (op == "EQ") return have == value;
+        if (op == "LT") return have < value;
+        if (op == "LE") return have <= value;
+        if (op == "GT") return have > value;
+        if (op == "GE") return have >= value;
+        return (have & value) == (arg["valueTwo"].get<std::uint64_t>() & value);
+    };
+    // `behind`: the call is behind another one, with a selector as argument 0.
+    const auto rule_fits = [&](const json& args, bool behind) {
+        const auto one = [&](const json& arg) { return (behind && arg["index"] == 0) || fits(arg); };
+        std::set<unsigned> indices;
+        for (const auto& arg : args) indices.insert(arg["index"].get<unsigned>());
+        return indices.size() < args.size() ? std::any_of(args.begin(), args.end(), one)
+                                            : std::all_of(args.begin(), args.end(), one);
+    };
+    for (const auto& entry : profile["syscalls"])
+        for (const auto& name : entry["names"]) {
+            const auto args = entry.value("args", json::array());
+            const auto number = number_of(abi, name.get<std::string>());
+            if (number && *number == data[Word::nr] && rule_fits(args, false))
+                return libseccomp::action(entry["action"], entry, "errnoRet");
+            const auto through = multiplexed(abi, name.get<std::string>());
+            if (through && through->number == data[Word::nr] && through->selector == data[Word::arg0_low] &&
+                rule_fits(args, true))
+                return libseccomp::action(entry["action"], entry, "errnoRet");
+        }
+    return libseccomp::action(profile["defaultAction"], profile, "defaultErrnoRet");
+}
 
 struct Tally {
-    std::size_t compared = 0, refused = 0, different = 0;
+    std::size_t compared = 0, refused = 0, inputs = 0, miscompiled = 0, undecided = 0;
 };
 
-Tally compare_random(bool agree, std::uint64_t seed, std::size_t count, bool report) {
+Tally compare_random(bool agree, std::uint64_t seed, std::size_t count) {
     Tally tally;
     for (std::size_t i = 0; i < count; ++i) {
         RandomProfile maker(seed + i, agree);
         const auto profile = maker.make();
         const auto text = profile.dump();
         ProfileOptions options{.native = Abi::x86_64, .same_argument = SameArgument::any};
-        if (i % 3 != 0) options.abis = {Abi::x86_64, Abi::i386, Abi::aarch64};
-        if (i % 3 == 1) options.abis.push_back(Abi::x32);
+        if ((seed + i) % 3 != 0) options.abis = {Abi::x86_64, Abi::i386, Abi::aarch64};
+        if ((seed + i) % 3 == 1) options.abis.push_back(Abi::x32);
         const auto ours = read_profile(text, options);
         const auto theirs = libseccomp::build(
-            text, options, options.abis.empty() ? std::vector{Abi::x86_64} : options.abis, i % 2 == 0 ? 1 : 2);
+            text, options, options.abis.empty() ? std::vector{Abi::x86_64} : options.abis, (seed + i) % 2 + 1);
         if (!ours || !theirs) {
             ++tally.refused;
             if (agree)
@@ -252,24 +335,131 @@ Tally compare_random(bool agree, std::uint64_t seed, std::size_t count, bool rep
             continue;
         }
         ++tally.compared;
-        const auto grid = compare_on_grid(*ours, *theirs, profile, maker.random(), checked_names(profile));
-        if (grid.difference.empty()) continue;
-        ++tally.different;
-        if (report) ADD_FAILURE() << "seed " << seed + i << ": " << grid.difference << "\n" << text;
+        Comparison::Oracle oracle;
+        if (agree) oracle = [&](Abi abi, const Data& data) { return plain_reading(profile, abi, data); };
+        Comparison comparison(*ours, *theirs, oracle);
+        compare_on_grid(comparison, *ours, profile, maker.random(), checked_names(profile));
+        tally.inputs += comparison.inputs;
+        tally.miscompiled += comparison.miscompiled > 0 ? 1 : 0;
+        const auto is_overlap = [](const Warning& one) { return one.text.contains("comes first here"); };
+        if (comparison.different > 0 && std::ranges::any_of(ours->warnings, is_overlap))
+            ++tally.undecided;
+        else if (comparison.different > 0)
+            ADD_FAILURE() << "seed " << seed + i << ": " << comparison.first_difference << "\n" << text;
     }
     return tally;
 }
 
 TEST(RandomProfiles, AreWhatLibseccompMakesOfThem) {
-    const auto seed = count_from("BPFWARDEN_PROFILE_SEED", 1), count = count_from("BPFWARDEN_PROFILES", 300);
-    const auto tally = compare_random(true, seed, count, true);
-    EXPECT_GE(tally.compared, count);
+    const auto seed = first_seed(), count = profiles();
+    const auto tally = compare_random(true, seed, count);
+    EXPECT_EQ(tally.compared, count);
+    EXPECT_EQ(tally.undecided, 0U);
+    RecordProperty("inputs", static_cast<int>(tally.inputs));
+    RecordProperty("programs that libseccomp got wrong", static_cast<int>(tally.miscompiled));
 }
 
 TEST(RandomProfiles, ThatContradictThemselves) {
-    const auto seed = count_from("BPFWARDEN_PROFILE_SEED", 1), count = count_from("BPFWARDEN_PROFILES", 300);
-    const auto tally = compare_random(false, seed, count, true);
-    EXPECT_GE(tally.compared, count / 3) << tally.refused;
+    const auto seed = first_seed(), count = profiles();
+    const auto tally = compare_random(false, seed, count);
+    EXPECT_GE(tally.compared, count / 2) << tally.refused;
+    // Our order is not quite the library's; the warning is there.
+    EXPECT_LE(tally.undecided, count / 20 + 1);
+}
+
+// What libseccomp has got wrong, or does still: our function, and as a control that the case is one, Debian 12's
+// library.
+class KnownBugs : public testing::Test {
+  protected:
+    struct Verdicts {
+        std::uint32_t ours, theirs;
+    };
+    // `rules`: (action, argument 0, operator, value), for prctl; the default is ERRNO(EPERM).
+    struct Rule {
+        const char* action;
+        unsigned index;
+        const char* op;
+        std::uint64_t value;
+    };
+    static Verdicts verdicts(std::initializer_list<Rule> rules, std::initializer_list<std::uint64_t> args) {
+        json profile = {{"defaultAction", "SCMP_ACT_ERRNO"}, {"syscalls", json::array()}};
+        for (const auto& rule : rules)
+            profile["syscalls"].push_back(
+                {{"names", {"prctl"}},
+                 {"action", std::string("SCMP_ACT_") + rule.action},
+                 {"args",
+                  {{{"index", rule.index}, {"value", rule.value}, {"op", std::string("SCMP_CMP_") + rule.op}}}}});
+        const auto text = profile.dump();
+        const ProfileOptions options{.native = Abi::x86_64};
+        const auto ours = read_profile(text, options);
+        const auto theirs = libseccomp::build(text, options, {Abi::x86_64}, 1);
+        if (!ours || !theirs) throw std::runtime_error("refused");
+        Data data;
+        data[Word::arch] = audit_arch(Abi::x86_64);
+        data[Word::nr] = number_of(Abi::x86_64, "prctl").value();
+        unsigned index = 0;
+        for (const std::uint64_t value : args) data.set_arg(index++, value);
+        return {ours->function.evaluate(data), normalized(bytecode::run(theirs->program, data.words).result)};
+    }
+    static bool is_debian_12s_library() {
+        return seccomp_version()->major == 2 && seccomp_version()->minor == 5 && seccomp_version()->micro == 4;
+    }
+};
+
+// CVE-2019-9893: 64-bit <, <=, >, >= from comparisons of the halves. Mended in 2.4.
+TEST_F(KnownBugs, HalvesOfRanges) {
+    const std::uint64_t value = 0x500000007;
+    for (const std::uint64_t arg : {0ULL, 7ULL, 8ULL, 0x500000006ULL, 0x500000007ULL, 0x500000008ULL, 0x400000009ULL,
+                                    0x600000000ULL, 0x4ffffffffULL, ~0ULL}) {
+        const std::pair<const char*, bool> operators[] = {
+            {"LT", arg < value}, {"LE", arg <= value}, {"GT", arg > value}, {"GE", arg >= value}};
+        for (const auto& [op, holds] : operators) {
+            const auto [ours, theirs] = verdicts({{"ALLOW", 0, op, value}}, {arg});
+            EXPECT_EQ(ours, holds ? allow : error_of(EPERM)) << op << arg;
+            EXPECT_EQ(ours, theirs);
+        }
+    }
+}
+
+// GHSA-4q85-33p6-j5g6: of two <, the first rule's action is left for values whose upper half is smaller.
+TEST_F(KnownBugs, OverlappingRanges) {
+    const auto [ours, theirs] =
+        verdicts({{"ALLOW", 0, "LT", 0x100000010}, {"KILL_PROCESS", 0, "LT", 0x100000005}}, {3});
+    EXPECT_EQ(ours, std::uint32_t{SECCOMP_RET_KILL_PROCESS});
+    if (is_debian_12s_library()) {
+        EXPECT_EQ(theirs, allow);
+    }
+}
+
+// A comparison of the upper half is reached with the lower half in the accumulator: 3 is taken for a large number.
+TEST_F(KnownBugs, AccumulatorOfAnotherHalf) {
+    const auto [ours, theirs] = verdicts({{"ALLOW", 0, "GT", 0x200000002}, {"ALLOW", 0, "LT", 2}}, {3});
+    EXPECT_EQ(ours, error_of(EPERM));
+    if (is_debian_12s_library()) {
+        EXPECT_EQ(theirs, allow);
+    }
+}
+
+// A conditional denial of the default action beside what allows is dropped by runtimes; ours says so.
+TEST_F(KnownBugs, DenialThatIsDropped) {
+    const auto [ours, theirs] = verdicts({{"ERRNO", 0, "EQ", 1}, {"ALLOW", 1, "EQ", 2}}, {1, 2});
+    EXPECT_EQ(ours, allow);
+    EXPECT_EQ(theirs, allow);
+}
+
+// The library takes them for one architecture only.
+TEST(ExactRules, Agree) {
+    const auto profile = json::parse(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+        {"names": ["read", "prctl", "openat"], "action": "SCMP_ACT_ALLOW"}]})");
+    const ProfileOptions options{.native = Abi::x86_64, .abis = {Abi::x86_64}};
+    const auto ours = read_profile(profile.dump(), options);
+    const auto theirs = libseccomp::build(profile.dump(), options, options.abis, 1, true);
+    ASSERT_TRUE(ours && theirs);
+    Comparison comparison(*ours, *theirs);
+    std::mt19937_64 random(1);
+    compare_on_grid(comparison, *ours, profile, random, {"read", "prctl"});
+    EXPECT_EQ(comparison.first_difference, "");
+    EXPECT_EQ(comparison.miscompiled, 0U);
 }
 
 }  // namespace
