@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "base/fd.hpp"
 #include "base/text.hpp"
 #include "bytecode/classic_text.hpp"
 #include "cli/filter.hpp"

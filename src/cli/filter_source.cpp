@@ -2,13 +2,14 @@
 // Reading what a command was given as a filter.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <filesystem>
 
+#include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/filter.hpp"
 #include "filter/action.hpp"

@@ -302,11 +302,15 @@ class Builder {
             const auto& check = entry.checks[i];
             if (!is_int_argument(name, check.argument)) continue;
             if (check.op == Operator::masked_equal && check.mask <= low_half) continue;
+            const bool fits_large =
+                check.op == Operator::not_equal || check.op == Operator::above || check.op == Operator::at_least;
+            const bool allows_more = outranks(document_.default_action, entry.action);
             warn(fmt::format("{}.args[{}]", entry.path, i),
-                 fmt::format("the kernel takes argument {} of {} as 32 bits, and this compares 64: {}", check.argument,
-                             name,
+                 fmt::format("argument {} of {} is an int, and this compares 64 bits: {}", check.argument, name,
                              check.value > low_half ? "no value that the kernel acts on is so large"
-                                                    : "with any upper half set, the comparison is another"));
+                             : fits_large == allows_more
+                                 ? "it can be evaded with a value whose upper half is set, which the kernel drops"
+                                 : "a value whose upper half is set does not fit, though the kernel drops that half"));
         }
     }
 

@@ -160,13 +160,13 @@ std::vector<Warning> unknown_keys(const Place& place, Keys keys) {
 
 Result<> only_keys(const Place& place, Keys keys) {
     if (const auto unknown = unknown_keys(place, keys); !unknown.empty())
-        return wrong(unknown.front().path, "this key is not known", unknown.front().text);
+        return wrong(unknown.front().where, "this key is not known", unknown.front().text);
     return {};
 }
 
 void warn_of_other_keys(const Place& place, Keys keys, ProfileDocument& document) {
     for (auto& unknown : unknown_keys(place, keys))
-        document.warnings.push_back({std::move(unknown.path), "this key is not known; " + unknown.text});
+        document.warnings.push_back({std::move(unknown.where), "this key is not known; " + unknown.text});
 }
 
 Result<std::size_t> list_size(const Place& place) {

@@ -42,7 +42,7 @@ inline std::string broken_invariant(std::string_view text) {
                 continue;
             }
             for (const auto& warning : profile->warnings)
-                if (!is_plain(warning.path + warning.text)) return "a warning holds control characters";
+                if (!is_plain(warning.where + warning.text)) return "a warning holds control characters";
             const auto& function = profile->function;
             if (function.parts.empty() || profile->abis.empty()) return "there is no architecture";
             if (!std::ranges::all_of(function.parts, is_whole)) return "numbers are missing";
@@ -57,7 +57,8 @@ inline std::string broken_invariant(std::string_view text) {
                     }
                 }
                 data[Word::nr] = 0xffffffff;
-                if (function.evaluate(data) != normalized(profile->default_action)) return "-1 has not the default action";
+                if (function.evaluate(data) != normalized(profile->default_action))
+                    return "-1 has not the default action";
             }
             if (function.evaluate(Data{}) != options.bad_arch) return "a foreign architecture is let in";
         }

@@ -60,7 +60,7 @@ std::string refused(const std::string& json) {
 }
 std::string warnings(const Profile& profile) {
     std::string all;
-    for (const auto& one : profile.warnings) all += one.path + ": " + one.text + "\n";
+    for (const auto& one : profile.warnings) all += one.where + ": " + one.text + "\n";
     return all;
 }
 
@@ -487,9 +487,15 @@ TEST(Profile, WarnsOfIntArguments) {
     const auto warned = [](const char* name, const std::string& args) {
         return warnings(read(with_rules(allow_if(name, args))));
     };
-    EXPECT_THAT(warned("socket", arg(0, "NE", 16)),
-                HasSubstr("syscalls[0].args[0]: the kernel takes argument 0 of socket as 32 bits"));
-    EXPECT_THAT(warned("personality", arg(0, "EQ", 0)), HasSubstr("32 bits"));
+    EXPECT_THAT(
+        warned("socket", arg(0, "NE", 16)),
+        HasSubstr("syscalls[0].args[0]: argument 0 of socket is an int, and this compares 64 bits: it can be evaded"));
+    EXPECT_THAT(warned("socket", arg(0, "GT", 40)), HasSubstr("it can be evaded"));
+    EXPECT_THAT(warned("personality", arg(0, "EQ", 0)), HasSubstr("does not fit, though the kernel drops that half"));
+    const std::string deny =
+        R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_KILL", "args": [)";
+    EXPECT_THAT(warnings(read(deny + arg(0, "EQ", 8) + "]}]}")), HasSubstr("it can be evaded"));
+    EXPECT_THAT(warnings(read(deny + arg(0, "NE", 8) + "]}]}")), HasSubstr("does not fit, though"));
     EXPECT_THAT(warned("ioctl", arg(1, "EQ", 0xffffffff00005401)), HasSubstr("no value that the kernel acts on"));
     // Here is what it is about: a domain that the rule takes for none, and the kernel for AF_NETLINK.
     EXPECT_EQ(verdict(read(with_rules(allow_if("socket", arg(0, "NE", 16)))), Abi::x86_64, "socket", {0x100000010}),
