@@ -26,9 +26,14 @@ function(bpfwarden_bpf_object name)
   set_target_properties(${name}_bpf PROPERTIES BPF_OBJECT "${object}")
 endfunction()
 
-# bpfwarden_filter_object(NAME SOURCE file [CPU v1|v2|v3|v4] [DEFINES name…])  compiles a seccomp filter, as `filter build` does.
+# bpfwarden_filter_object(NAME SOURCE file [CPU v1|v2|v3|v4] [DEFINES name…] [ALONE])  compiles a seccomp filter, as `filter build`
+# does; ALONE: where <asm/types.h> is not found.
 function(bpfwarden_filter_object name)
-  cmake_parse_arguments(arg "" "SOURCE;CPU" "DEFINES" ${ARGN})
+  cmake_parse_arguments(arg "ALONE" "SOURCE;CPU" "DEFINES" ${ARGN})
+  set(multiarch -idirafter /usr/include/${BPF_MULTIARCH})
+  if(arg_ALONE)
+    set(multiarch "")
+  endif()
   if(NOT arg_CPU)
     set(arg_CPU v4)
   endif()
@@ -37,7 +42,7 @@ function(bpfwarden_filter_object name)
   set(object "${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o")
   add_custom_command(OUTPUT "${object}"
     COMMAND ${BPF_CLANG} -target bpf -mcpu=${arg_CPU} -O2 -g -fno-jump-tables -fno-unroll-loops -Wall -Wextra -Werror -std=gnu11
-      ${arg_DEFINES} -I "${PROJECT_SOURCE_DIR}/include" -idirafter /usr/include/${BPF_MULTIARCH}
+      ${arg_DEFINES} -I "${PROJECT_SOURCE_DIR}/include" ${multiarch}
       -MD -MF "${object}.d" -c "${source}" -o "${object}"
     DEPENDS "${source}" DEPFILE "${object}.d" VERBATIM COMMENT "filter ${name}")
   add_custom_target(${name}_filter ALL DEPENDS "${object}")

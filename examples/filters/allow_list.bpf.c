@@ -6,8 +6,9 @@
 #include <bpfwarden/seccomp_filter.h>
 
 BPFW_SET(allowed, __u32, __NR_read, __NR_write, __NR_close, __NR_fstat, __NR_lseek, __NR_mmap, __NR_munmap, __NR_brk,
-	 __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigreturn, __NR_pread64, __NR_pwrite64, __NR_readv, __NR_writev,
-	 __NR_madvise, __NR_getpid, __NR_exit, __NR_exit_group, __NR_futex, __NR_clock_gettime, __NR_getrandom);
+	 __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigreturn, __NR_pread64, __NR_pwrite64, __NR_readv,
+	 __NR_writev, __NR_madvise, __NR_getpid, __NR_exit, __NR_exit_group, __NR_futex, __NR_clock_gettime,
+	 __NR_getrandom);
 BPFW_SET(quietly, __u32, __NR_ioctl, __NR_prctl, __NR_arch_prctl, __NR_set_robust_list, __NR_rseq);
 BPFW_SET_FILE(extra, __u32, 512);
 

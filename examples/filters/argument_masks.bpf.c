@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Conditions on arguments: no memory that is written and run, no new namespaces, sockets of three families only, signals
-// to oneself, a bounded buffer. On x86-64, i386 and AArch64.
+// Conditions on arguments: no memory that is written and run, no new namespaces, sockets of three families only,
+// signals to oneself, a bounded buffer. On x86-64, i386 and AArch64.
 #include <asm-generic/errno.h>
 #include <bpfwarden/seccomp_filter.h>
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Errors by system call from a map, and by an argument from a table: what a test does that plays a machine out of order.
+// Errors by system call from a map, and by an argument from a table: what a test does that plays a machine out of
+// order.
 #include <asm-generic/errno.h>
 #include <asm/unistd.h>
 #include <bpfwarden/seccomp_filter.h>
 
-BPFW_MAP(errors, __u32, __u16, {__NR_mkdir, ENOSPC}, {__NR_rmdir, EROFS}, {__NR_unlink, EROFS}, {__NR_connect, ENETUNREACH},
-	 {__NR_fork, EAGAIN}, {__NR_vfork, EAGAIN}, {__NR_fsync, EIO});
+BPFW_MAP(errors, __u32, __u16, {__NR_mkdir, ENOSPC}, {__NR_rmdir, EROFS}, {__NR_unlink, EROFS},
+	 {__NR_connect, ENETUNREACH}, {__NR_fork, EAGAIN}, {__NR_vfork, EAGAIN}, {__NR_fsync, EIO});
 
 /* What kill() fails with, by signal. */
 static const __u16 by_signal[32] = {[1] = EPERM, [2] = EPERM, [9] = ESRCH, [15] = ESRCH, [17] = EINVAL, [31] = ENOSYS};

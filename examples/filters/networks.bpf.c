@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// An interface of one's own, where an IPv4 address is an argument: system call 1000 (of a gVisor-like sandbox, say) takes
-// it in its second. The address of a connect() is in memory, which no filter sees.
+// An interface of one's own, where an IPv4 address is an argument: system call 1000 (of a gVisor-like sandbox, say)
+// takes it in its second. The address of a connect() is in memory, which no filter sees.
 #include <asm-generic/errno.h>
 #include <bpfwarden/seccomp_filter.h>
 

@@ -17,6 +17,8 @@ using bytecode::MapKind;
 using Number = std::uint64_t;
 
 constexpr Number wider_key = 0x62706677;
+// Of all keys of a map, where they have several: more do not fit into a filter.
+constexpr std::size_t most_parts = 16'384;
 
 // A key in memory, cut into numbers of at most eight bytes.
 struct Key {
@@ -81,6 +83,11 @@ class Lookup {
             key.parts.push_back({at, part, value.term});
             at += part;
         }
+        const auto& map = program_.maps[object_];
+        if (key.parts.size() > 1 && map.entries.size() * key.parts.size() > most_parts)
+            return fail(Error(Code::bad_input,
+                              fmt::format("looks up one of {} long keys in `{}`", map.entries.size(), map.name))
+                            .advise("use keys of at most eight bytes, or fewer"));
         return key;
     }
 
@@ -94,6 +101,15 @@ class Lookup {
                                                 terms_.constant(value)));
         }
         return all;
+    }
+
+    // As a tree, not as a list: whoever takes it apart does so recursively.
+    Condition any_of(const Key& key, const bytecode::Map& map, std::span<const std::size_t> entries,
+                     std::span<const std::uint8_t> mask) {
+        if (entries.size() == 1) return matches(key, map.entries[entries.front()].key, mask);
+        const auto half = entries.size() / 2;
+        const Condition first = any_of(key, map, entries.first(half), mask);
+        return terms_.either(first, any_of(key, map, entries.subspan(half), mask));
     }
 
     // Entries with equal values are found alike: one condition for all of them.
@@ -111,8 +127,7 @@ class Lookup {
             condition =
                 terms_.one_of(terms_.binary(TermKind::bit_and, part.term, terms_.constant(bits)), std::move(values));
         } else {
-            for (const auto one : entries)
-                condition = terms_.either(condition, matches(key, map.entries[one].key, mask));
+            condition = any_of(key, map, entries, mask);
         }
         add(condition, terms_.constant(entries.front()));
     }

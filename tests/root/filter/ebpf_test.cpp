@@ -61,7 +61,7 @@ TEST(Ebpf, TheKernelComputesWhatTheInterpreterDoes) {
     options.architectures = {{AUDIT_ARCH_X86_64, "x86_64", {0, 1, 2, 3, 5, 8, 13}}};
     options.limits.work = 2'000'000;
     int taken = 0, evaluated_too = 0, without_v4 = 0;
-    constexpr int programs = 400, inputs = 24;
+    constexpr int programs = 200, inputs = 24;
     for (std::uint64_t seed = 1; seed <= programs; ++seed) {
         Random random(seed);
         // Maps and tables would have to be made in the kernel first: they are no matter of the instructions.

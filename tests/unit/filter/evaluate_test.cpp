@@ -247,6 +247,46 @@ TEST(Evaluate, ArraysAndNestedPrefixesAreFoundAsTheKernelFindsThem) {
     EXPECT_EQ(look_up(1, 33), (std::vector<std::uint32_t>(8, 0))) << "the kernel takes no such key";
 }
 
+TEST(Evaluate, LongKeysAreComparedInPartsUpToALimit) {
+    bytecode::Program made;
+    made.maps.push_back({.name = "m", .key_size = 16});
+    const auto fill = [&](std::uint64_t count) {
+        for (std::uint64_t one = made.maps[0].entries.size(); one < count; ++one) {
+            auto key = bytecode::bytes_of(one * 3, 8);
+            const auto rest = bytecode::bytes_of(one % 5, 8);
+            key.insert(key.end(), rest.begin(), rest.end());
+            made.maps[0].entries.push_back({key, {0}});
+        }
+    };
+    made.code = {insn(BPF_LDX | BPF_MEM | BPF_DW, 2, 1, 16, 0),
+                 insn(BPF_LDX | BPF_MEM | BPF_DW, 3, 1, 24, 0),
+                 insn(BPF_STX | BPF_MEM | BPF_DW, 10, 2, -16, 0),
+                 insn(BPF_STX | BPF_MEM | BPF_DW, 10, 3, -8, 0),
+                 insn(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0),
+                 insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -16),
+                 insn(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, 0),
+                 insn(0, 0, 0, 0, 0),
+                 bytecode::call(BPF_FUNC_map_lookup_elem),
+                 insn(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2, 0),
+                 allows,
+                 bytecode::leave(),
+                 fails,
+                 bytecode::leave()};
+    fill(4000);
+    const auto result = evaluate(made, small_tables(1));
+    ASSERT_TRUE(result) << result.error().text("");
+    auto data = data_of(AUDIT_ARCH_X86_64, 0);
+    data.set_arg(0, 3 * 3998);
+    data.set_arg(1, 3998 % 5);
+    EXPECT_EQ(result->function.evaluate(data), allow);
+    data.set_arg(1, 3999 % 5);
+    EXPECT_EQ(result->function.evaluate(data), error_of(1));
+    fill(60'000);
+    const auto refused = evaluate(made, small_tables(1));
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().what(), HasSubstr("looks up one of 60000 long keys in `m`"));
+}
+
 TEST(Evaluate, MapsThatContradictThemselvesAreRefused) {
     auto made = allows_three();
     made.maps.push_back({.name = "m", .entries = {{{1, 2}, {3}}}});

@@ -81,14 +81,18 @@ TEST(Object, ASetFromAFileNeedsOneThatFits) {
 }
 
 TEST(Object, ALookupThatCutsAnArgumentIsWarnedOf) {
-    const auto object = read_object(bytes_of_file(std::string(BPFWARDEN_OBJECTS) + "/cuts.bpf.o"), {});
-    ASSERT_TRUE(object) << object.error().text("");
-    const auto evaluated = evaluate(object->program, small_tables());
-    ASSERT_TRUE(evaluated) << evaluated.error().text("");
-    // Not where it is cast, nor where the rest was looked at, nor where nothing can be lost.
-    ASSERT_EQ(evaluated->warnings.size(), 1U);
-    EXPECT_EQ(evaluated->warnings.front().where, "cuts.bpf.c:12");
-    EXPECT_EQ(evaluated->warnings.front().text, "the lookup in `requests` cuts args[1] to 32 bits");
+    // The header by itself, and with others before and after it.
+    for (const std::string variant : {"", ".alone", ".before", ".after"}) {
+        const auto object =
+            read_object(bytes_of_file(std::string(BPFWARDEN_OBJECTS) + "/cuts" + variant + ".bpf.o"), {});
+        ASSERT_TRUE(object) << object.error().text(variant);
+        const auto evaluated = evaluate(object->program, small_tables());
+        ASSERT_TRUE(evaluated) << evaluated.error().text(variant);
+        // Not where it is cast, nor where the rest was looked at, nor where nothing can be lost.
+        ASSERT_EQ(evaluated->warnings.size(), 1U) << variant;
+        EXPECT_EQ(evaluated->warnings.front().where, "cuts.bpf.c:21");
+        EXPECT_EQ(evaluated->warnings.front().text, "the lookup in `requests` cuts args[1] to 32 bits");
+    }
 }
 
 TEST(Object, WhatIsNoObjectIsRefused) {

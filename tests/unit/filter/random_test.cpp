@@ -19,7 +19,7 @@ TEST(RandomPrograms, AreEvaluatedAsTheyRun) {
     auto options = small_tables(10);
     options.limits.work = 1'000'000;
     std::uint64_t accepted = 0;
-    const auto count = rounds(600);
+    const auto count = rounds(300);
     for (std::uint64_t seed = 1; seed <= count; ++seed) {
         Random random(seed);
         ProgramMaker maker(random, {.maps = seed % 2 == 0, .length = 4 + random.below(24)});
