@@ -338,7 +338,7 @@ class Coder {
         switch (view.kind) {
             case TermKind::divide:
             case TermKind::modulo:
-                return divide(view.a, view.b, view.kind == TermKind::modulo, high);
+                return divide(term, view.a, view.b, view.kind == TermKind::modulo, high);
             case TermKind::divide_signed:
             case TermKind::modulo_signed:
                 return load({by_magnitudes(view), high});
@@ -353,7 +353,6 @@ class Coder {
             case TermKind::select:
                 return choose(view.condition, view.a, view.b, high);
             default:
-                (void)term;
                 return;
         }
     }
@@ -603,7 +602,7 @@ class Coder {
 
     // ---- division
 
-    void divide(Term a, Term b, bool modulo, bool high_half) {
+    void divide(Term term, Term a, Term b, bool modulo, bool high_half) {
         const auto divisor = terms_.value(b);
         if (!has_high(a) && !has_high(b)) {
             if (high_half) return put(load_constant, 0);
@@ -611,7 +610,7 @@ class Coder {
         }
         if (divisor && *divisor != 0 && *divisor <= 0xffff)
             return divide_by_small(a, static_cast<std::uint32_t>(*divisor), modulo, high_half);
-        divide_bitwise(a, b, modulo, high_half);
+        divide_bitwise(term, a, b, modulo, high_half);
     }
     void divide_words(Term a, Term b, bool modulo) {
         const Label zero = label(), end = label();
@@ -700,7 +699,7 @@ class Coder {
         give_back(rest), give_back(part), give_back(low_half), give_back(quotient);
     }
     // Bit by bit: what fits into 4096 instructions once.
-    void divide_bitwise(Term a, Term b, bool modulo, bool high_half) {
+    void divide_bitwise(Term term, Term a, Term b, bool modulo, bool high_half) {
         const auto nh = take(), nl = take(), dh = take(), dl = take(), rh = take(), rl = take(), t = take();
         const Label zero = label(), end = label();
         const auto set = [&](std::uint32_t slot, Half half) {
@@ -800,17 +799,28 @@ class Coder {
             }
             place(next);
         }
-        get(modulo ? (high_half ? rh : rl) : (high_half ? nh : nl));
+        const auto result_high = modulo ? rh : nh, result_low = modulo ? rl : nl;
         if (!known) {
             go(end);
             place(zero);
-            if (modulo)
-                get(high_half ? nh : nl);
-            else
+            if (modulo) {
+                get(nh);
+                keep(rh);
+                get(nl);
+                keep(rl);
+            } else {
                 put(load_constant, 0);
+                keep(nh);
+                keep(nl);
+            }
             place(end);
         }
-        for (const auto slot : {nh, nl, dh, dl, rh, rl, t}) give_back(slot);
+        // Both halves are there: once is enough for both.
+        for (const auto slot : {nh, nl, dh, dl, rh, rl, t})
+            if (slot != result_high && slot != result_low) give_back(slot);
+        memory_.push_back({high_of(term), result_high});
+        memory_.push_back({low_of(term), result_low});
+        get(high_half ? result_high : result_low);
     }
     // Signed division by that of the magnitudes.
     Term by_magnitudes(const TermView& view) {
@@ -818,11 +828,14 @@ class Coder {
         const auto negated = [&](Term of) { return terms_.subtract(zero, of); };
         const auto magnitude = [&](Term of) { return terms_.select(terms_.below_signed(of, zero), negated(of), of); };
         const Term a = magnitude(view.a), b = magnitude(view.b);
+        // Computed before the signs are looked at: else it would be so for each of them.
         if (view.kind == TermKind::modulo_signed) {
             const Term rest = terms_.binary(TermKind::modulo, a, b);
+            low(rest);
             return terms_.select(terms_.below_signed(view.a, zero), negated(rest), rest);
         }
         const Term quotient = terms_.binary(TermKind::divide, a, b);
+        low(quotient);
         const Term signs = terms_.binary(TermKind::bit_xor, view.a, view.b);
         return terms_.select(terms_.below_signed(signs, zero), negated(quotient), quotient);
     }

@@ -101,6 +101,12 @@ class Arranger {
         return first == last ? 3 : 4;
     }
 
+    // Tests of bits are tried for more ranges than of numbers: there are mostly few in all.
+    SearchEffort effort_for(const std::vector<Range>& ranges) const {
+        constexpr unsigned few = 9;
+        return {.singles = effort_.singles, .bit_ranges = ranges.size() <= few + 3 ? few : effort_.bit_ranges};
+    }
+
     std::optional<Arranged> in_order(Block root, const std::vector<Source>& order) {
         done_.clear();
         work_ = 0;
@@ -149,7 +155,7 @@ class Arranger {
             }
         }
         if (ranges.size() == 1) return Arranged{blocks.front(), costs.front()};
-        const auto forks = best_forks(ranges, effort_);
+        const auto forks = best_forks(ranges, effort_for(ranges));
         Cost sum = 0, weights = 0;
         for (const auto& range : ranges) {
             sum += range.weight * (depth_of(forks, range.first) * one + costs[range.target]);
@@ -207,8 +213,9 @@ class Arranger {
             std::vector<Range> ranges;
             std::vector<Block> blocks;
             collect(block, view.test.source, 0, all, ranges, blocks);
-            now = ranges.size() == 1 ? blocks.front()
-                                     : make_tests(graph_, view.test.source, best_forks(ranges, effort_), blocks);
+            now = ranges.size() == 1
+                      ? blocks.front()
+                      : make_tests(graph_, view.test.source, best_forks(ranges, effort_for(ranges)), blocks);
         }
         kept_.emplace(block, now);
         return now;

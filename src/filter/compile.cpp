@@ -26,9 +26,6 @@ constexpr std::uint64_t weight_scale = 16;
 // Numbers below it may have a bit in the kernel's cache: what depends on the number is made for each of them.
 constexpr std::uint32_t small_numbers = 512;
 
-// Of an argument: tests of bits are tried for more ranges than of numbers, as there are mostly few in all.
-constexpr unsigned few_values = 9;
-
 SearchEffort search_effort(Effort effort) {
     switch (effort) {
         case Effort::quick:
@@ -155,7 +152,7 @@ class Compiler {
     Block arranged(Block block) {
         const auto at = arranged_.find(block);
         if (at != arranged_.end()) return at->second;
-        const Block now = arrange(graph_, block, {.singles = effort_.singles, .bit_ranges = few_values});
+        const Block now = arrange(graph_, block, effort_);
         arranged_.emplace(block, now);
         return now;
     }

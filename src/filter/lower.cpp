@@ -154,6 +154,13 @@ const Lowering::Choices& Lowering::choices_of(Condition condition) {
 Lowering::Choices Lowering::make_choices(Condition condition) {
     Choices made;
     const auto view = terms_[condition];
+    const bool compares = view.kind == ConditionKind::equal || view.kind == ConditionKind::below;
+    // Its halves come from one division, in one piece of code.
+    if ((compares && (divides_long(view.a) || divides_long(view.b))) ||
+        (view.kind == ConditionKind::one_of && divides_long(view.a))) {
+        made.root = choose(made, {{truth(condition), Comparison::equal, all, 0}, fails, holds});
+        return made;
+    }
     switch (view.kind) {
         case ConditionKind::equal:
             if (const auto value = terms_.value(view.b))
@@ -380,6 +387,18 @@ std::uint32_t Lowering::words_of(std::uint32_t id, bool condition) {
     }
     words_.emplace(id, words);
     return words;
+}
+
+bool Lowering::divides_long(Term term) {
+    const auto view = terms_[term];
+    if (view.kind <= TermKind::word) return false;
+    if (const auto at = divides_long_.find(term.id); at != divides_long_.end()) return at->second;
+    const bool divides = view.kind >= TermKind::divide && view.kind <= TermKind::modulo_signed;
+    const bool unary = view.kind == TermKind::sign_extend || view.kind == TermKind::table;
+    const bool found = (divides && upper(terms_.bits(term) | terms_.bits(view.a)) != 0) || divides_long(view.a) ||
+                       (!unary && divides_long(view.b));
+    divides_long_.emplace(term.id, found);
+    return found;
 }
 
 std::uint32_t Lowering::words_of(Node node) {

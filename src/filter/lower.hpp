@@ -77,6 +77,8 @@ class Lowering {
     Source keep(Term key, Result<Steps> steps);
 
     std::uint32_t words_of(std::uint32_t id, bool condition);
+    // Whether it has a division of more than 32 bits, of which only one fits into a filter.
+    bool divides_long(Term term);
     Node for_number(Node node, Term nr);
     Term for_number(Term term, Term nr);
     Condition for_number(Condition condition, Term nr);
@@ -85,6 +87,7 @@ class Lowering {
     Terms& terms_;
     Graph& graph_;
     std::unordered_map<std::uint32_t, std::uint32_t> words_, node_words_;
+    std::unordered_map<std::uint32_t, bool> divides_long_;
     // Those with computed values are of one residual: where these are kept differs.
     std::unordered_map<std::uint32_t, Choices> choices_, choices_here_;
     bool computes_ = false;

@@ -381,20 +381,30 @@ class Windows {
     std::vector<std::vector<Found>> windows_;
 };
 
-// Where there are very many: in the middle, until they are few.
-std::int32_t halve(std::span<const Range> ranges, const SearchEffort& effort, std::vector<Fork>& forks) {
-    const auto singles = std::ranges::count_if(ranges, [](const Range& one) { return one.first == one.last; });
-    if (ranges.size() <= Windows::most_ranges && static_cast<std::size_t>(singles) <= Windows::most_singles)
-        return Windows(ranges, effort).build(forks);
-    const Cost half = (weight_of(ranges) + ranges.size()) / 2;
+// Where there are very many: what comes very often first, then in the middle, until they are few.
+std::int32_t halve(std::span<const Range> ranges, std::size_t most, const SearchEffort& effort,
+                   std::vector<Fork>& forks) {
+    const auto is_single = [](const Range& one) { return one.first == one.last; };
+    const auto singles = static_cast<std::size_t>(std::ranges::count_if(ranges, is_single));
+    if (ranges.size() <= most && singles <= Windows::most_singles) return Windows(ranges, effort).build(forks);
+    const Cost weight = weight_of(ranges);
+    const auto at = forks.size();
+    forks.emplace_back();
+    const auto heaviest = std::ranges::max_element(ranges, {}, &Range::weight);
+    if (is_single(*heaviest) && heaviest->weight * 4 >= weight) {
+        std::vector<Range> others(ranges.begin(), heaviest);
+        others.insert(others.end(), heaviest + 1, ranges.end());
+        const auto no = halve(others, most, effort, forks);
+        forks[at] = {Comparison::equal, heaviest->first, ~static_cast<std::int32_t>(heaviest->target), no};
+        return static_cast<std::int32_t>(at);
+    }
+    const Cost half = (weight + ranges.size()) / 2;
     Cost sum = 0;
     std::size_t middle = 0;
     while (middle < ranges.size() && sum + ranges[middle].weight + 1 <= half) sum += ranges[middle++].weight + 1;
     middle = std::clamp<std::size_t>(middle, 1, ranges.size() - 1);
-    const auto at = forks.size();
-    forks.emplace_back();
-    const auto no = halve(ranges.subspan(0, middle), effort, forks);
-    const auto yes = halve(ranges.subspan(middle), effort, forks);
+    const auto no = halve(ranges.subspan(0, middle), most, effort, forks);
+    const auto yes = halve(ranges.subspan(middle), most, effort, forks);
     forks[at] = {Comparison::not_less, ranges[middle].first, yes, no};
     return static_cast<std::int32_t>(at);
 }
@@ -403,7 +413,10 @@ std::int32_t halve(std::span<const Range> ranges, const SearchEffort& effort, st
 
 Forks best_forks(std::span<const Range> ranges, const SearchEffort& effort) {
     Forks found;
-    found.root = halve(ranges, effort, found.forks);
+    // In long lists little is to be found but their middle.
+    constexpr SearchEffort little{.singles = 4, .bit_ranges = 3};
+    found.root = ranges.size() <= Windows::most_ranges ? halve(ranges, Windows::most_ranges, effort, found.forks)
+                                                       : halve(ranges, Windows::most_ranges / 3, little, found.forks);
     return found;
 }
 

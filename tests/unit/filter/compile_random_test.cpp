@@ -63,10 +63,10 @@ void same_function(unsigned arithmetic, std::uint64_t seed, unsigned count, Effo
     EXPECT_GE(compiled_count, count - count / 4);
 }
 
-TEST(CompileRandom, Comparisons) { same_function(0, 1, rounds(400), Effort::quick); }
-TEST(CompileRandom, ComparisonsWithEffort) { same_function(0, 2, rounds(60), Effort::normal); }
-TEST(CompileRandom, SomeArithmetic) { same_function(3, 3, rounds(400), Effort::quick); }
-TEST(CompileRandom, MuchArithmetic) { same_function(8, 4, rounds(300), Effort::quick); }
+TEST(CompileRandom, Comparisons) { same_function(0, 1, rounds(120), Effort::quick); }
+TEST(CompileRandom, ComparisonsWithEffort) { same_function(0, 2, rounds(30), Effort::normal); }
+TEST(CompileRandom, SomeArithmetic) { same_function(3, 3, rounds(120), Effort::quick); }
+TEST(CompileRandom, MuchArithmetic) { same_function(8, 4, rounds(100), Effort::quick); }
 
 // The code for one value, by itself.
 TEST(CompileRandom, Values) {
