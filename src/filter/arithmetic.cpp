@@ -175,6 +175,8 @@ class Coder {
                 no_scratch_ = true;
                 return 0;
             }
+            // Even if it is put back later: some path may have left before.
+            forgotten_.push_back(memory_.front());
             free_ |= 1U << memory_.front().slot;
             memory_.erase(memory_.begin());
         }
@@ -202,8 +204,6 @@ class Coder {
         const auto before = memory_;
         const auto free_before = free_;
         code();
-        for (const auto& one : before)
-            if (std::ranges::find(memory_, one) == memory_.end()) forgotten_.push_back(one);
         memory_ = before;
         free_ = free_before;
     }

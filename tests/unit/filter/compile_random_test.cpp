@@ -72,7 +72,7 @@ TEST(CompileRandom, MuchArithmetic) { same_function(8, 4, rounds(100), Effort::q
 TEST(CompileRandom, Values) {
     FunctionMaker maker(5);
     unsigned coded = 0;
-    const unsigned count = rounds(1500);
+    const unsigned count = rounds(15000);
     for (unsigned round = 0; round < count; ++round) {
         Function function;
         maker.use(function, 9, round % 10 == 0);
