@@ -151,8 +151,10 @@ class Machine {
         point_to_stack();
     }
 
-    Result<std::uint64_t> run(std::uint64_t steps) {
+    // `path`: the instructions that were executed, in order.
+    Result<std::uint64_t> run(std::uint64_t steps, std::vector<std::uint32_t>* path) {
         while (steps-- > 0) {
+            if (path != nullptr) path->push_back(static_cast<std::uint32_t>(at_));
             if (at_ >= program_.code.size()) return stop("runs past the end");
             const bpf_insn& insn = program_.code[at_];
             if (const char* problem = misuse(insn)) return stop(problem);
@@ -449,8 +451,9 @@ class Machine {
 
 }  // namespace
 
-Result<std::uint64_t> interpret(const Program& program, std::span<const std::uint8_t> context, std::uint64_t steps) {
-    return Machine(program, context).run(steps);
+Result<std::uint64_t> interpret(const Program& program, std::span<const std::uint8_t> context, std::uint64_t steps,
+                                std::vector<std::uint32_t>* path) {
+    return Machine(program, context).run(steps, path);
 }
 
 }  // namespace bpfwarden::bytecode

@@ -14,6 +14,6 @@ namespace bpfwarden::bytecode {
 
 // The context is read-only and aligned accesses to it are the only ones. What it returns is r0.
 Result<std::uint64_t> interpret(const Program& program, std::span<const std::uint8_t> context,
-                                std::uint64_t steps = 1'000'000);
+                                std::uint64_t steps = 1'000'000, std::vector<std::uint32_t>* path = nullptr);
 
 }  // namespace bpfwarden::bytecode

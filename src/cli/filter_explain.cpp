@@ -7,6 +7,8 @@
 
 #include "base/text.hpp"
 #include "bytecode/classic_text.hpp"
+#include "bytecode/instruction.hpp"
+#include "bytecode/interpret.hpp"
 #include "cli/filter.hpp"
 #include "filter/action.hpp"
 
@@ -32,13 +34,37 @@ Result<std::uint64_t> parse_argument(std::string_view text) {
 struct Walk {
     std::string path;
     filter::Built built;
+    std::vector<std::string> lines;  // of the source, as it goes
     std::vector<std::uint32_t> steps;
     bytecode::Outcome outcome;
     bool cached = false;
 };
 
+// The lines that a C filter runs through for this call, as its interpreter says: each decision, and what is returned.
+std::vector<std::string> lines_of(const bytecode::Program& program, const filter::Data& data) {
+    std::vector<std::string> lines;
+    std::vector<std::uint32_t> steps;
+    constexpr std::uint64_t most = 1'000'000;
+    const auto* context = reinterpret_cast<const std::uint8_t*>(data.words.data());
+    if (program.lines.empty() || !bytecode::interpret(program, {context, sizeof data.words}, most, &steps))
+        return lines;
+    for (const auto at : steps) {
+        const auto kind = bytecode::kind_of(program.code[at]);
+        const bool decides = kind == bytecode::Kind::conditional || kind == bytecode::Kind::exit;
+        const auto* line = decides ? program.line_of(at) : nullptr;
+        if (line == nullptr) continue;
+        const auto first = line->text.find_first_not_of(" \t");
+        auto text =
+            fmt::format("{}:{}: {}", line->file, line->line, first == line->text.npos ? "" : line->text.substr(first));
+        // A list that is looked through is one line many times.
+        if (lines.empty() || lines.back() != text) lines.push_back(std::move(text));
+    }
+    return lines;
+}
+
 void print(const Walk& walk, const filter::Data& data) {
     fmt::print("{}: {}\n", walk.path, filter::text(walk.outcome.result));
+    for (const auto& line : walk.lines) fmt::print("  {}\n", printable(line));
     for (const auto at : walk.steps) {
         const auto& insn = walk.built.program[at];
         std::string remark;
@@ -67,7 +93,12 @@ Result<int> filter_explain(const Args& args) {
     }
     std::vector<Walk> walks;
     for (const auto& path : args.positional("SOURCE")) {
-        Walk walk{.path = path, .built = BW_TRY(open_built(path, args)), .steps = {}, .outcome = {}};
+        const auto source = BW_TRY(open_source(path, args));
+        Walk walk{.path = path,
+                  .built = BW_TRY(build_source(source, args)),
+                  .lines = lines_of(source.ebpf, data),
+                  .steps = {},
+                  .outcome = {}};
         walk.outcome = bytecode::run(walk.built.program, data.words, &walk.steps);
         walk.cached = bytecode::cached(walk.built.program, data[filter::Word::arch], data[filter::Word::nr]);
         walks.push_back(std::move(walk));
@@ -94,6 +125,7 @@ Result<int> filter_explain(const Args& args) {
                                        {"action", filter::text(walk.outcome.result)},
                                        {"executed", walk.outcome.executed},
                                        {"converted", walk.outcome.converted},
+                                       {"lines", walk.lines},
                                        {"path", walk.steps}});
         fmt::print("{}\n", json.dump(2));
         return 0;

@@ -41,12 +41,13 @@ static std::vector<Abi> abis_of(const SourceOptions& options) {
 }
 
 static Result<Source> read_as_object(std::string_view bytes, const SourceOptions& options) {
-    const auto object =
+    auto object =
         BW_TRY(read_object(Blob(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), options.sets));
     Source source{.kind = SourceKind::object,
                   .function = {},
                   .abis = abis_of(options),
                   .program = {},
+                  .ebpf = {},
                   .warnings = object.warnings};
     EvaluateOptions how{.architectures = {}, .bad_arch = options.bad_arch, .limits = {}};
     for (const auto abi : source.abis) {
@@ -62,6 +63,7 @@ static Result<Source> read_as_object(std::string_view bytes, const SourceOptions
     for (auto& one : how.architectures) std::ranges::sort(one.numbers);
     auto evaluated = BW_TRY(evaluate(object.program, how));
     source.function = std::move(evaluated.function);
+    source.ebpf = std::move(object.program);
     source.warnings.insert(source.warnings.end(), evaluated.warnings.begin(), evaluated.warnings.end());
     return source;
 }
@@ -79,6 +81,7 @@ static Result<Source> read_as_profile(std::string_view bytes, const SourceOption
                   .function = std::move(profile.function),
                   .abis = std::move(profile.abis),
                   .program = {},
+                  .ebpf = {},
                   .flags = profile.flags,
                   .warnings = std::move(profile.warnings)};
 }
@@ -91,6 +94,7 @@ static Result<Source> read_as_classic(std::string_view bytes, const SourceOption
                   .function = std::move(function),
                   .abis = abis_of(options),
                   .program = std::move(program),
+                  .ebpf = {},
                   .warnings = {}};
 }
 

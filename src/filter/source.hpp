@@ -37,6 +37,7 @@ struct Source {
     Function function;
     std::vector<Abi> abis;
     std::vector<sock_filter> program;  // of classic BPF
+    bytecode::Program ebpf;            // of an object
     std::uint32_t flags = 0;           // SECCOMP_FILTER_FLAG_… that a profile asks for
     std::vector<Warning> warnings;
 };
