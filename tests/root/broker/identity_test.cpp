@@ -112,6 +112,7 @@ TEST(Identity, SignedProgramsLoad) {
 
 // More than goes into one message between the processes.
 TEST(Identity, LargeProgramsAndManySignatures) {
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
     daemon.write_key("release", release.pem());
@@ -133,6 +134,7 @@ TEST(Identity, LargeProgramsAndManySignatures) {
 }
 
 TEST(Identity, RefusalsSayWhatIsWrongWithTheSignature) {
+    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release"), other("other"), stranger("stranger"),
         old("old", {.not_before = -7200, .not_after = -3600}), rsa("rsa", {.rsa_bits = 2048});
@@ -227,6 +229,7 @@ TEST(Identity, ASignatureForOneProgramDoesNotHelpAnother) {
 }
 
 TEST(Identity, ADerivedSessionCanHaveFewerSigners) {
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release"), dev("dev");
     Daemon daemon({{"signed", signed_by("'rel*', 'dev'")}});
     daemon.write_key("release", release.pem());
@@ -253,6 +256,7 @@ TEST(Identity, ADerivedSessionCanHaveFewerSigners) {
 }
 
 TEST(Identity, KeysAreThoseOfTheLastReload) {
+    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey first("release"), second("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
@@ -298,6 +302,7 @@ TEST(Identity, KeysAreThoseOfTheLastReload) {
 // /etc wins over /usr/lib, file by file.
 // Over a restart as well: a session that was not used yet, and one derived from it afterwards, have the keys of then.
 TEST(Identity, KeysStayWithASessionOverARestart) {
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey before("before"), after("after");
     ServiceManager manager;
     Daemon daemon({{"signed", signed_by("'release'")}}, {"--keep-sessions"}, manager.hand_over());
@@ -331,6 +336,7 @@ TEST(Identity, KeysStayWithASessionOverARestart) {
 
 TEST(Identity, TheAdministratorsKeysWin) {
     BW_SAME_ON_EVERY_KERNEL();
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey vendor("release"), administrator("release");
     Daemon daemon({{"signed", signed_by("'release', 'vendor'")}});
     const auto keys = daemon.directory() + "/root/usr/lib/bpfwarden/keys/";
@@ -350,6 +356,7 @@ TEST(Identity, TheAdministratorsKeysWin) {
 }
 
 TEST(Identity, SignaturesThatASessionKeeps) {
+    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
