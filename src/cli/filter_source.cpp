@@ -58,8 +58,12 @@ Result<std::string> compile_c(const std::string& path) {
     UniqueFd object(::memfd_create("filter.o", MFD_CLOEXEC));
     if (!object) return fail_errno("memfd_create");
     const auto output = fmt::format("/proc/self/fd/{}", object.get());
-    const char* clang = ::secure_getenv("CLANG");
-    const std::vector<std::string> words{clang != nullptr && *clang != '\0' ? clang : "clang",
+    const char* wanted = ::secure_getenv("CLANG");
+    // A distribution's plain clang may be too old for -mcpu=v4, as Debian 12's is.
+    const std::vector<std::string> compilers = wanted != nullptr && *wanted != '\0'
+                                                   ? std::vector<std::string>{wanted}
+                                                   : std::vector<std::string>{"clang-19", "clang"};
+    const std::vector<std::string> words{"clang",
                                          "-target",
                                          "bpfel",
                                          "-mcpu=v4",
@@ -70,7 +74,7 @@ Result<std::string> compile_c(const std::string& path) {
                                          "-I",
                                          header_folder(),
                                          "-idirafter",
-                                         "/usr/include",
+                                         BPFWARDEN_ASM_INCLUDEDIR,
                                          "-c",
                                          path,
                                          "-o",
@@ -83,17 +87,19 @@ Result<std::string> compile_c(const std::string& path) {
         std::vector<char*> argv;
         for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);
-        ::execvp(argv[0], argv.data());
+        for (const auto& compiler : compilers) ::execvp(compiler.c_str(), argv.data());
         ::_exit(127);
     }
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return fail(Error(Code::unsupported, fmt::format("cannot run {}", bpfwarden::quoted(words[0])))
-                        .because("C is compiled with clang")
+        return fail(Error(Code::unsupported, fmt::format("cannot run {}", bpfwarden::quoted(compilers.front())))
+                        .because("C is compiled with clang, 18 or newer")
                         .advise("install clang, name it in $CLANG, or give the object that it makes"));
-    if (status != 0) return fail(Error(Code::bad_input, "clang does not compile " + bpfwarden::quoted(path)));
+    if (status != 0)
+        return fail(Error(Code::bad_input, "clang does not compile " + bpfwarden::quoted(path))
+                        .advise("what it says is above"));
     return read_all(output);
 }
 
