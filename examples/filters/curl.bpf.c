@@ -14,9 +14,9 @@ BPFW_SET(memory, __u32, __NR_mmap, __NR_mprotect, __NR_munmap, __NR_mremap, __NR
 BPFW_SET(process, __u32, __NR_execve, __NR_exit, __NR_exit_group, __NR_arch_prctl, __NR_prctl, __NR_prlimit64,
 	 __NR_getrlimit, __NR_set_tid_address, __NR_set_robust_list, __NR_rseq, __NR_futex, __NR_wait4,
 	 __NR_sched_yield, __NR_sched_getaffinity, __NR_getpid, __NR_gettid, __NR_getppid, __NR_getuid, __NR_geteuid,
-	 __NR_getgid, __NR_getegid, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigreturn, __NR_sigaltstack,
-	 __NR_uname, __NR_sysinfo, __NR_getrandom, __NR_clock_gettime, __NR_clock_nanosleep, __NR_nanosleep,
-	 __NR_gettimeofday, __NR_time);
+	 __NR_getgid, __NR_getegid, __NR_capget, __NR_capset, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigreturn,
+	 __NR_sigaltstack, __NR_uname, __NR_sysinfo, __NR_getrandom, __NR_clock_gettime, __NR_clock_nanosleep,
+	 __NR_nanosleep, __NR_gettimeofday, __NR_time);
 BPFW_SET(network, __u32, __NR_connect, __NR_bind, __NR_getsockname, __NR_getpeername, __NR_getsockopt, __NR_setsockopt,
 	 __NR_sendto, __NR_recvfrom, __NR_sendmsg, __NR_recvmsg, __NR_sendmmsg, __NR_shutdown, __NR_poll, __NR_ppoll,
 	 __NR_select, __NR_pselect6, __NR_epoll_create1, __NR_epoll_ctl, __NR_epoll_wait, __NR_eventfd2);

@@ -100,8 +100,7 @@ int run(const Command& command, std::vector<std::string> words, Args& args) {
         const int status = print_error(error, whose);
         return command.error_status ? command.error_status : status;
     };
-    if (command.passes_rest)
-        args.positionals[std::string(command.positionals.back().name)] = take_rest(command, words);
+    if (command.passes_rest) args.positionals[std::string(command.positionals.back().name)] = take_rest(command, words);
     const bool json = args.json;  // given before the verb
     CLI::App app;
     describe(app, command, args);

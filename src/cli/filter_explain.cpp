@@ -46,8 +46,8 @@ void print(const Walk& walk, const filter::Data& data) {
             remark = fmt::format("{} = {:#x}", bytecode::word_name(insn.k), data.words[insn.k / 4]);
         else if (insn.code == bytecode::classic::return_constant)
             remark = filter::text(insn.k);
-        fmt::print("  {:>4}  {:<28}{}\n", at, bytecode::assembly(walk.built.program, at),
-                   remark.empty() ? "" : "; " + remark);
+        const auto text = bytecode::assembly(walk.built.program, at);
+        fmt::print("  {:>4}  {}\n", at, remark.empty() ? text : fmt::format("{:<28}; {}", text, remark));
     }
     fmt::print("  {} instructions, {} of the kernel's eBPF{}\n", walk.outcome.executed, walk.outcome.converted,
                walk.cached ? "; none since 5.11, whose cache allows the call" : "");

@@ -24,8 +24,8 @@ std::span<const Object> all_objects() {
 const std::vector<Command>& command_table() {
     static const std::vector<Command> table = [] {
         std::vector<Command> all;
-        for (auto part : {run_commands(), grant_commands(), filter_commands(), session_commands(), host_commands(), audit_commands(),
-                          internal_commands()})
+        for (auto part : {run_commands(), grant_commands(), filter_commands(), session_commands(), host_commands(),
+                          audit_commands(), internal_commands()})
             for (auto& command : part) all.push_back(std::move(command));
         return all;
     }();

@@ -41,7 +41,8 @@ static std::vector<Abi> abis_of(const SourceOptions& options) {
 }
 
 static Result<Source> read_as_object(std::string_view bytes, const SourceOptions& options) {
-    const auto object = BW_TRY(read_object(Blob(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), options.sets));
+    const auto object =
+        BW_TRY(read_object(Blob(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), options.sets));
     Source source{.kind = SourceKind::object,
                   .function = {},
                   .abis = abis_of(options),
