@@ -67,7 +67,7 @@ Result<int> filter_explain(const Args& args) {
     }
     std::vector<Walk> walks;
     for (const auto& path : args.positional("SOURCE")) {
-        Walk walk{.path = path, .built = BW_TRY(open_built(path, args)), .steps = {}, .outcome = {}};
+        Walk walk{.path = printable(path), .built = BW_TRY(open_built(path, args)), .steps = {}, .outcome = {}};
         walk.outcome = bytecode::run(walk.built.program, data.words, &walk.steps);
         walk.cached = bytecode::cached(walk.built.program, data[filter::Word::arch], data[filter::Word::nr]);
         walks.push_back(std::move(walk));
@@ -84,7 +84,7 @@ Result<int> filter_explain(const Args& args) {
         executed += walk.outcome.executed;
     }
     if (args.json) {
-        nlohmann::ordered_json json{{"schema", "bpfwarden.filter-explain/1"},
+        nlohmann::ordered_json json{{"schema", "bpfwarden.filter.explain/1"},
                                     {"action", filter::text(decides->outcome.result)},
                                     {"decided_by", decides->path},
                                     {"executed", executed},
