@@ -45,6 +45,12 @@ demo: deps-demo ## run an unmodified BPF program without root, under a grant
 demo-session: deps-demo ## a session: used after every privilege is dropped, passed on, revoked while its program runs
 	@tools/build src/all examples/all
 	@examples/demo/demo-session
+	@echo 'next: `make demo-filter`, a seccomp filter in C, proven, and Debian'\''s curl under it'
+
+.PHONY: demo-filter
+demo-filter: deps-demo ## a seccomp filter in C: built, proven, explained, curl run under it, compared with libseccomp
+	@tools/build src/all examples/all libseccomp_export
+	@examples/demo/demo-filter
 
 .PHONY: test test-unit test-root test-vm soak
 test: deps ## every test: checks, unit, root, guests of three kernels, install

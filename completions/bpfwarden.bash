@@ -4,8 +4,9 @@
 
 _bpfwarden_verbs() { # of the object $1
     case $1 in
-    '') echo 'run grant session host audit' ;;
+    '') echo 'run grant filter session host audit' ;;
     audit) echo 'tail query stats' ;;
+    filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
     host) echo 'check' ;;
     session) echo 'list show revoke metrics attach' ;;
@@ -24,6 +25,14 @@ _bpfwarden_options() { # of the command "$1"
     'grant digest') echo '--program --output --json --help' ;;
     'grant reload') echo '--json --help' ;;
     'grant revoke') echo '--dry-run --json --help' ;;
+    'filter build') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --output --json --help' ;;
+    'filter check') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --json --help' ;;
+    'filter dump') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --format --json --help' ;;
+    'filter explain') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --syscall --args --on --json --help' ;;
+    'filter diff') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --json --help' ;;
+    'filter stats') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --json --help' ;;
+    'filter test') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --json --help' ;;
+    'filter run') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --log --tsync --spec-allow --new-listener --json --help' ;;
     'session list') echo '--json --help' ;;
     'session show') echo '--json --help' ;;
     'session revoke') echo '--dry-run --json --help' ;;
@@ -58,6 +67,86 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --output') echo 'file' ;;
     'grant digest --program') echo 'nothing' ;;
     'grant digest --output') echo 'file' ;;
+    'filter build --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter build --kernel') echo 'nothing' ;;
+    'filter build --bad-arch') echo 'nothing' ;;
+    'filter build --map') echo 'nothing' ;;
+    'filter build --cap') echo 'nothing' ;;
+    'filter build --same-argument') echo 'word all any' ;;
+    'filter build --enosys') echo 'word above unknown' ;;
+    'filter build --optimize') echo 'nothing' ;;
+    'filter build --for-kernel') echo 'nothing' ;;
+    'filter build --effort') echo 'word quick normal high' ;;
+    'filter build --output') echo 'file' ;;
+    'filter check --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter check --kernel') echo 'nothing' ;;
+    'filter check --bad-arch') echo 'nothing' ;;
+    'filter check --map') echo 'nothing' ;;
+    'filter check --cap') echo 'nothing' ;;
+    'filter check --same-argument') echo 'word all any' ;;
+    'filter check --enosys') echo 'word above unknown' ;;
+    'filter dump --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter dump --kernel') echo 'nothing' ;;
+    'filter dump --bad-arch') echo 'nothing' ;;
+    'filter dump --map') echo 'nothing' ;;
+    'filter dump --cap') echo 'nothing' ;;
+    'filter dump --same-argument') echo 'word all any' ;;
+    'filter dump --enosys') echo 'word above unknown' ;;
+    'filter dump --optimize') echo 'nothing' ;;
+    'filter dump --for-kernel') echo 'nothing' ;;
+    'filter dump --effort') echo 'word quick normal high' ;;
+    'filter dump --format') echo 'word asm c json dot raw' ;;
+    'filter explain --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter explain --kernel') echo 'nothing' ;;
+    'filter explain --bad-arch') echo 'nothing' ;;
+    'filter explain --map') echo 'nothing' ;;
+    'filter explain --cap') echo 'nothing' ;;
+    'filter explain --same-argument') echo 'word all any' ;;
+    'filter explain --enosys') echo 'word above unknown' ;;
+    'filter explain --optimize') echo 'nothing' ;;
+    'filter explain --for-kernel') echo 'nothing' ;;
+    'filter explain --effort') echo 'word quick normal high' ;;
+    'filter explain --syscall') echo 'nothing' ;;
+    'filter explain --args') echo 'nothing' ;;
+    'filter explain --on') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter diff --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter diff --kernel') echo 'nothing' ;;
+    'filter diff --bad-arch') echo 'nothing' ;;
+    'filter diff --map') echo 'nothing' ;;
+    'filter diff --cap') echo 'nothing' ;;
+    'filter diff --same-argument') echo 'word all any' ;;
+    'filter diff --enosys') echo 'word above unknown' ;;
+    'filter stats --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter stats --kernel') echo 'nothing' ;;
+    'filter stats --bad-arch') echo 'nothing' ;;
+    'filter stats --map') echo 'nothing' ;;
+    'filter stats --cap') echo 'nothing' ;;
+    'filter stats --same-argument') echo 'word all any' ;;
+    'filter stats --enosys') echo 'word above unknown' ;;
+    'filter stats --optimize') echo 'nothing' ;;
+    'filter stats --for-kernel') echo 'nothing' ;;
+    'filter stats --effort') echo 'word quick normal high' ;;
+    'filter test --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter test --kernel') echo 'nothing' ;;
+    'filter test --bad-arch') echo 'nothing' ;;
+    'filter test --map') echo 'nothing' ;;
+    'filter test --cap') echo 'nothing' ;;
+    'filter test --same-argument') echo 'word all any' ;;
+    'filter test --enosys') echo 'word above unknown' ;;
+    'filter test --optimize') echo 'nothing' ;;
+    'filter test --for-kernel') echo 'nothing' ;;
+    'filter test --effort') echo 'word quick normal high' ;;
+    'filter run --arch') echo 'word x86_64 x32 i386 aarch64' ;;
+    'filter run --kernel') echo 'nothing' ;;
+    'filter run --bad-arch') echo 'nothing' ;;
+    'filter run --map') echo 'nothing' ;;
+    'filter run --cap') echo 'nothing' ;;
+    'filter run --same-argument') echo 'word all any' ;;
+    'filter run --enosys') echo 'word above unknown' ;;
+    'filter run --optimize') echo 'nothing' ;;
+    'filter run --for-kernel') echo 'nothing' ;;
+    'filter run --effort') echo 'word quick normal high' ;;
+    'filter run --new-listener') echo 'file' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
@@ -102,6 +191,16 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'grant diff '0) echo 'grant' ;;
     'grant diff '1) echo 'grant' ;;
     'grant digest '0) echo 'file' ;;
+    'filter build '0) echo 'file' ;;
+    'filter check '0) echo 'file' ;;
+    'filter dump '0) echo 'file' ;;
+    'filter explain '*) echo 'file' ;;
+    'filter diff '0) echo 'file' ;;
+    'filter stats '0) echo 'file' ;;
+    'filter test '0) echo 'file' ;;
+    'filter test '1) echo 'file' ;;
+    'filter run '0) echo 'file' ;;
+    'filter run '*) echo 'command' ;;
     'session show '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session revoke '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session attach '*) echo 'command' ;;
@@ -184,7 +283,7 @@ _bpfwarden() {
             only_arguments=yes
         elif [[ -z $only_arguments && $word == -?* ]]; then
             [[ -n $(_bpfwarden_value "$object $verb" "$word") ]] && option=$word
-        elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+        elif [[ $(_bpfwarden_argument "$object $verb" "$arguments") == command ]]; then
             _bpfwarden_command "$i"
             return
         else
@@ -198,7 +297,7 @@ _bpfwarden() {
         _bpfwarden_words "$(_bpfwarden_options "$object $verb")"
     elif [[ -z $verb ]]; then
         _bpfwarden_words "$(_bpfwarden_verbs "$object")"
-    elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+    elif [[ $(_bpfwarden_argument "$object $verb" "$arguments") == command ]]; then
         _bpfwarden_command "$COMP_CWORD"
     else
         # shellcheck disable=SC2046

@@ -21,42 +21,29 @@ function __bpfwarden_grants
     end
 end
 
-# The command that `run` is to start, and its arguments.
+# The command that a verb is to start, and its arguments. Given: the verb, how many words of its own come before the command,
+# and its options that have a value.
 function __bpfwarden_command
     set -l words (commandline -opc)
+    set -l own $argv[2]
     set -l rest
     set -l skip no
-    for word in $words[(math (contains -i run $words) + 1)..]
+    for word in $words[(math (contains -i $argv[1] $words) + 1)..]
         if set -q rest[1]
             set -a rest (string escape -- $word)
         else if test $skip = yes
             set skip no
-        else if contains -- $word --grant --user --via --net --token-path --into --unenforced --keep-fd
+        else if contains -- $word $argv[3..]
             set skip yes
-        else if not string match -q -- '-*' $word
+        else if string match -q -- '-*' $word
+            continue
+        else if test $own -gt 0
+            set own (math $own - 1)
+        else
             set -a rest (string escape -- $word)
         end
     end
-    complete -C (string join -- ' ' $rest (commandline -ct))
-end
-
-# The command that `attach` is to start, and its arguments.
-function __bpfwarden_command
-    set -l words (commandline -opc)
-    set -l rest
-    set -l skip no
-    for word in $words[(math (contains -i attach $words) + 1)..]
-        if set -q rest[1]
-            set -a rest (string escape -- $word)
-        else if test $skip = yes
-            set skip no
-        else if contains -- $word --grant
-            set skip yes
-        else if not string match -q -- '-*' $word
-            set -a rest (string escape -- $word)
-        end
-    end
-    complete -C (string join -- ' ' $rest (commandline -ct))
+    test $own -gt 0; or complete -C (string join -- ' ' $rest (commandline -ct))
 end
 
 complete -c bpfwarden -f
@@ -69,6 +56,15 @@ complete -c bpfwarden -n '__bpfwarden_is' -a audit -d 'what was decided, for who
 complete -c bpfwarden -n '__bpfwarden_is audit' -a tail -d 'show the latest events, and those to come'
 complete -c bpfwarden -n '__bpfwarden_is audit' -a query -d 'search the log, old files included'
 complete -c bpfwarden -n '__bpfwarden_is audit' -a stats -d 'count events by verdict, grant, operation and key'
+complete -c bpfwarden -n '__bpfwarden_is' -a filter -d 'seccomp filters: from C, eBPF or profiles to what any kernel takes'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a build -d 'make a classic BPF program of a filter'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a check -d 'say what is wrong with a filter'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a dump -d 'show a filter\'s program'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a explain -d 'show how one system call is decided'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a diff -d 'decide whether two filters are the same function'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a stats -d 'what a filter costs'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a test -d 'check a filter against a table of expectations'
+complete -c bpfwarden -n '__bpfwarden_is filter' -a run -d 'run a command under a filter'
 complete -c bpfwarden -n '__bpfwarden_is' -a grant -d 'what a user, a service or a container may do with BPF'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a check -d 'say whether grants are right, and what is wrong with them'
 complete -c bpfwarden -n '__bpfwarden_is grant' -a show -d 'show everything that a grant allows, and who holds it to that'
@@ -96,7 +92,7 @@ complete -c bpfwarden -n '__bpfwarden_at run' -l into -r -x -a '(__fish_complete
 complete -c bpfwarden -n '__bpfwarden_at run' -l unenforced -r -x -a '(__fish_complete_list , \'string split " " "subject.user subject.group subject.uid subject.gid subject.cgroup subject.exe subject.exe_sha256 allow.program_types allow.map_types allow.attach_types allow.commands allow.helpers allow.kfuncs allow.capabilities allow.verifier targets.cgroups targets.interfaces targets.tracepoints targets.functions targets.uprobes targets.perf_events identity.sha256 identity.programs identity.signers limits.programs limits.maps limits.links limits.map_memory limits.instructions limits.loads_per_minute session.lifetime session.hand_out session.on_close session.not_revocable"\')' -d 'run although nobody enforces these keys of the grant'
 complete -c bpfwarden -n '__bpfwarden_at run' -l keep-fd -r -x -d 'leave this file descriptor open for the command'
 complete -c bpfwarden -n '__bpfwarden_at run' -l dry-run -d 'say what would be done, and do nothing'
-complete -c bpfwarden -n '__bpfwarden_at run' -x -a '(__bpfwarden_command)'
+complete -c bpfwarden -n '__bpfwarden_at run' -x -a '(__bpfwarden_command run 0 --grant --user --via --net --token-path --into --unenforced --keep-fd)'
 complete -c bpfwarden -n '__bpfwarden_at grant check' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
 complete -c bpfwarden -n '__bpfwarden_at grant check' -F -a '(__bpfwarden_grants)'
 complete -c bpfwarden -n '__bpfwarden_at grant show' -l root -r -x -a '(__fish_complete_directories)' -d 'look for installed grants under DIR/etc and DIR/usr/lib'
@@ -118,12 +114,111 @@ complete -c bpfwarden -n '__bpfwarden_at grant digest' -l output -r -F -d 'write
 complete -c bpfwarden -n '__bpfwarden_at grant digest' -F
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -l dry-run -d 'say how many sessions would end'
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -x
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -l output -r -F -d 'where to write it (default: standard output)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -F
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter check' -F
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -l format -r -x -a 'asm c json dot raw' -d 'default: asm'
+complete -c bpfwarden -n '__bpfwarden_at filter dump' -F
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l syscall -r -x -d 'by name or number'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l args -r -x -d 'its arguments (default: all 0)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -l on -r -x -a 'x86_64 x32 i386 aarch64' -d 'which architecture\'s call (default: this machine\'s)'
+complete -c bpfwarden -n '__bpfwarden_at filter explain' -F
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter diff' -F
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter stats' -F
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter test' -F
+complete -c bpfwarden -n '__bpfwarden_at filter test' -F
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l bad-arch -r -x -d 'what every other architecture gets (default: KILL_PROCESS, or what the program says)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l map -r -x -d 'the numbers of a set that the source leaves open: TOML, `numbers = […]`'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l cap -r -x -d 'a profile is for a process with this capability'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l same-argument -r -x -a 'all any' -d 'what several conditions on one argument of a profile\'s rule mean (any: as runc)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l enosys -r -x -a 'above unknown' -d 'a profile answers numbers that it has no rule for with ENOSYS: above its largest, as runc, or those that the kernel of --kernel lacks'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l optimize -r -x -d 'usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l log -d 'log every action but ALLOW (kernel.seccomp.actions_logged)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l tsync -d 'for every thread; there is only one here'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l spec-allow -d 'without the mitigation of speculative store bypass (before 5.16)'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -l new-listener -r -F -d 'send the listener\'s file descriptor to this Unix socket'
+complete -c bpfwarden -n '__bpfwarden_at filter run' -F
+complete -c bpfwarden -n '__bpfwarden_at filter run' -x -a '(__bpfwarden_command run 1 --arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --new-listener)'
 complete -c bpfwarden -n '__bpfwarden_at session show' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
 complete -c bpfwarden -n '__bpfwarden_at session revoke' -l dry-run -d 'say which sessions would end'
 complete -c bpfwarden -n '__bpfwarden_at session revoke' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
 complete -c bpfwarden -n '__bpfwarden_at session attach' -l grant -r -x -d 'the name of an installed grant, or a socket\'s path'
 complete -c bpfwarden -n '__bpfwarden_at session attach' -l no-preload -d 'only hand over the session: the program uses libbpfwarden itself'
-complete -c bpfwarden -n '__bpfwarden_at session attach' -x -a '(__bpfwarden_command)'
+complete -c bpfwarden -n '__bpfwarden_at session attach' -x -a '(__bpfwarden_command attach 0 --grant)'
 complete -c bpfwarden -n '__bpfwarden_at host check' -l require -r -x -a '(__fish_complete_list , \'string split " " "bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config"\')' -d 'look at these too; exit 3 unless all are present'
 complete -c bpfwarden -n '__bpfwarden_at host check' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
 complete -c bpfwarden -n '__bpfwarden_at audit tail' -l follow -d 'go on with events as they are written, until interrupted'

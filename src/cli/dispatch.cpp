@@ -54,12 +54,12 @@ void describe(CLI::App& app, const Command& command, Args& args) {
         }
         auto* added = app.add_option_function<std::vector<std::string>>(
             name, [&args, name](const std::vector<std::string>& values) { args.options[name] = values; });
-        added->expected(1)->required(option.required);
+        // One value each time, or it would take the positionals that come after it.
+        added->expected(1)->allow_extra_args(false)->required(option.required);
         added->multi_option_policy(option.repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
-        if (option.repeated) added->expected(1, 1 << 20)->allow_extra_args(false);
     }
     for (const auto& positional : command.positionals) {
-        if (command.passes_rest) break;  // take_rest() has them
+        if (command.passes_rest && &positional == &command.positionals.back()) break;  // take_rest() has it
         const std::string name(positional.name);
         const int most =
             positional.most == many ? CLI::detail::expected_max_vector_size : static_cast<int>(positional.most);
@@ -72,12 +72,17 @@ void describe(CLI::App& app, const Command& command, Args& args) {
 }
 
 // Where the command line of another program begins: after "--", or at the first word that is neither an option of ours
-// nor an option's value, as with env(1). What is ours stays in `words`.
+// nor an option's value nor one of our own positionals, as with env(1). What is ours stays in `words`.
 std::vector<std::string> take_rest(const Command& command, std::vector<std::string>& words) {
-    std::size_t at = 0;
+    std::size_t at = 0, own = command.positionals.size() - 1;
     for (; at < words.size(); ++at) {
         const std::string_view word = words[at];
-        if (word == "--" || !word.starts_with('-')) break;
+        if (word == "--") break;
+        if (!word.starts_with('-') || word == "-") {
+            if (own == 0) break;
+            --own;
+            continue;
+        }
         const auto known = std::ranges::find(command.options, word, &Option::name);
         if (known != command.options.end() && !known->value.empty()) ++at;
     }
@@ -95,8 +100,7 @@ int run(const Command& command, std::vector<std::string> words, Args& args) {
         const int status = print_error(error, whose);
         return command.error_status ? command.error_status : status;
     };
-    if (command.passes_rest)
-        args.positionals[std::string(command.positionals.front().name)] = take_rest(command, words);
+    if (command.passes_rest) args.positionals[std::string(command.positionals.back().name)] = take_rest(command, words);
     const bool json = args.json;  // given before the verb
     CLI::App app;
     describe(app, command, args);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
@@ -63,6 +64,8 @@ Result<int> filter_build(const Args& args) {
     const auto built = BW_TRY(build_source(source, args));
     const auto raw = bytecode::write_raw(built.program);
     const auto output = args.value("--output");
+    if (!output && args.json)
+        return fail(Error(Code::usage, "the program would go where the JSON goes").advise("name a file with --output"));
     if (!output && ::isatty(1) != 0)
         return fail(Error(Code::usage, "the program is binary, and standard output is a terminal")
                         .advise("name a file with --output, or look at it with `bpfwarden filter dump`"));
@@ -70,17 +73,37 @@ Result<int> filter_build(const Args& args) {
         BW_TRY(write_file(*output, raw));
     else
         BW_TRY(write_all(1, raw, "standard output"));
-    fmt::print(stderr, "{} instructions, {} of the kernel's eBPF; {}\n", built.program.size(), built.converted_length,
-               built.proof == filter::Answer::same ? "proven to be the source's function"
-                                                   : "not proven to be the source's function");
+    const bool proven = built.proof == filter::Answer::same;
+    if (args.json) {
+        const nlohmann::ordered_json json{{"schema", "bpfwarden.filter.build/1"},
+                                          {"output", printable(*output)},
+                                          {"instructions", built.program.size()},
+                                          {"converted", built.converted_length},
+                                          {"proven", proven}};
+        fmt::print("{}\n", json.dump(2));
+        return 0;
+    }
+    fmt::print(stderr, "{} instructions, {} of the kernel's eBPF; {}proven to be the source's function\n",
+               built.program.size(), built.converted_length, proven ? "" : "not ");
     return 0;
 }
 
 Result<int> filter_check(const Args& args) {
     const auto source = BW_TRY(open_source(args.only("SOURCE"), args));
+    if (args.json) {
+        nlohmann::ordered_json json{{"schema", "bpfwarden.filter.check/1"},
+                                    {"kind", filter::text(source.kind)},
+                                    {"architectures", nlohmann::ordered_json::array()},
+                                    {"warnings", nlohmann::ordered_json::array()}};
+        for (const auto abi : source.abis) json["architectures"].push_back(filter::text(abi));
+        for (const auto& warning : source.warnings)
+            json["warnings"].push_back({{"where", printable(warning.where)}, {"text", printable(warning.text)}});
+        fmt::print("{}\n", json.dump(2));
+        return 0;
+    }
     std::string abis;
     for (const auto abi : source.abis) abis += fmt::format("{}{}", abis.empty() ? "" : ", ", filter::text(abi));
-    fmt::print("{}: {}{}{}\n", args.only("SOURCE"), filter::text(source.kind),
+    fmt::print("{}: {}{}{}\n", printable(args.only("SOURCE")), filter::text(source.kind),
                source.kind == filter::SourceKind::classic ? fmt::format(", {} instructions", source.program.size())
                                                           : " for " + abis,
                source.warnings.empty() ? "" : fmt::format(", {} warnings", source.warnings.size()));
@@ -88,15 +111,18 @@ Result<int> filter_check(const Args& args) {
 }
 
 Result<int> filter_dump(const Args& args) {
-    const auto format = args.value("--format").value_or("asm");
+    const auto format = args.value("--format").value_or(args.json ? "json" : "asm");
+    if (args.json && format != "json")
+        return fail(Error(Code::usage, "--json and --format " + bpfwarden::quoted(format) + " are two formats"));
     const auto built = BW_TRY(open_built(args.only("SOURCE"), args));
     const auto remark = remark_of(built.program);
     if (format == "asm")
         fmt::print("{}", bytecode::as_assembly(built.program, remark));
     else if (format == "c")
         fmt::print("{}", bytecode::as_c(built.program, "filter", remark));
-    else if (format == "json" || args.json)
-        fmt::print("{}\n", bytecode::as_json(built.program));
+    else if (format == "json")
+        fmt::print("{{\"schema\": \"bpfwarden.filter.dump/1\",\n \"instructions\": {}}}\n",
+                   bytecode::as_json(built.program));
     else if (format == "dot")
         fmt::print("{}", bytecode::as_dot(built.program, remark));
     else if (format == "raw")

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/filter.hpp"
 #include "filter/action.hpp"
 
@@ -26,7 +27,7 @@ Result<int> filter_diff(const Args& args) {
     const auto comparison = filter::compare(one.function, other.function);
     const bool same = comparison.answer == filter::Answer::same;
     if (args.json) {
-        nlohmann::ordered_json json{{"schema", "bpfwarden.filter-diff/1"},
+        nlohmann::ordered_json json{{"schema", "bpfwarden.filter.diff/1"},
                                     {"answer", same                                             ? "same"
                                                : comparison.answer == filter::Answer::different ? "different"
                                                                                                 : "undecided"}};
@@ -46,8 +47,8 @@ Result<int> filter_diff(const Args& args) {
             fmt::print("the same function\n");
             break;
         case filter::Answer::different:
-            fmt::print("different: {}\n  {}: {}\n  {}: {}\n", call_text(comparison.example), paths[0],
-                       filter::text(comparison.one), paths[1], filter::text(comparison.other));
+            fmt::print("different: {}\n  {}: {}\n  {}: {}\n", call_text(comparison.example), printable(paths[0]),
+                       filter::text(comparison.one), printable(paths[1]), filter::text(comparison.other));
             break;
         case filter::Answer::undecided:
             fmt::print(

@@ -72,8 +72,8 @@ void print(const Walk& walk, const filter::Data& data) {
             remark = fmt::format("{} = {:#x}", bytecode::word_name(insn.k), data.words[insn.k / 4]);
         else if (insn.code == bytecode::classic::return_constant)
             remark = filter::text(insn.k);
-        fmt::print("  {:>4}  {:<28}{}\n", at, bytecode::assembly(walk.built.program, at),
-                   remark.empty() ? "" : "; " + remark);
+        const auto text = bytecode::assembly(walk.built.program, at);
+        fmt::print("  {:>4}  {}\n", at, remark.empty() ? text : fmt::format("{:<28}; {}", text, remark));
     }
     fmt::print("  {} instructions, {} of the kernel's eBPF{}\n", walk.outcome.executed, walk.outcome.converted,
                walk.cached ? "; none since 5.11, whose cache allows the call" : "");
@@ -94,7 +94,7 @@ Result<int> filter_explain(const Args& args) {
     std::vector<Walk> walks;
     for (const auto& path : args.positional("SOURCE")) {
         const auto source = BW_TRY(open_source(path, args));
-        Walk walk{.path = path,
+        Walk walk{.path = printable(path),
                   .built = BW_TRY(build_source(source, args)),
                   .lines = lines_of(source.ebpf, data),
                   .steps = {},
@@ -115,7 +115,7 @@ Result<int> filter_explain(const Args& args) {
         executed += walk.outcome.executed;
     }
     if (args.json) {
-        nlohmann::ordered_json json{{"schema", "bpfwarden.filter-explain/1"},
+        nlohmann::ordered_json json{{"schema", "bpfwarden.filter.explain/1"},
                                     {"action", filter::text(decides->outcome.result)},
                                     {"decided_by", decides->path},
                                     {"executed", executed},

@@ -69,10 +69,13 @@ Result<> must_let_through(const std::vector<sock_filter>& program) {
 }  // namespace
 
 Result<int> filter_run(const Args& args) {
+    const auto& command = args.positional("COMMAND");
+    if (command.empty())
+        return fail(
+            Error(Code::usage, "COMMAND is missing").advise("bpfwarden filter run --help shows how it is called"));
     const auto source = BW_TRY(open_source(args.only("SOURCE"), args));
     const auto built = BW_TRY(build_source(source, args));
     BW_TRY(must_let_through(built.program));
-    const auto& command = args.positional("COMMAND");
     const auto listener_socket = args.value("--new-listener");
     UniqueFd socket;
     if (listener_socket) socket = BW_TRY(connect_to(*listener_socket));

@@ -57,9 +57,12 @@ std::string header_folder() {
 Result<std::string> compile_c(const std::string& path) {
     UniqueFd object(::memfd_create("filter.o", MFD_CLOEXEC));
     if (!object) return fail_errno("memfd_create");
-    const auto output = fmt::format("/proc/self/fd/{}", object.get());
-    const char* clang = ::secure_getenv("CLANG");
-    const std::vector<std::string> words{clang != nullptr && *clang != '\0' ? clang : "clang",
+    const char* wanted = ::secure_getenv("CLANG");
+    // A distribution's plain clang may be too old for -mcpu=v4, as Debian 12's is.
+    const std::vector<std::string> compilers = wanted != nullptr && *wanted != '\0'
+                                                   ? std::vector<std::string>{wanted}
+                                                   : std::vector<std::string>{"clang-19", "clang"};
+    const std::vector<std::string> words{"clang",
                                          "-target",
                                          "bpfel",
                                          "-mcpu=v4",
@@ -70,31 +73,33 @@ Result<std::string> compile_c(const std::string& path) {
                                          "-I",
                                          header_folder(),
                                          "-idirafter",
-                                         "/usr/include",
+                                         BPFWARDEN_ASM_INCLUDEDIR,
                                          "-c",
                                          path,
                                          "-o",
-                                         output};
+                                         "-"};
     const pid_t pid = ::fork();
     if (pid < 0) return fail_errno("fork");
     if (pid == 0) {
-        // clang writes beside its output and renames; an fd that it inherits has a name that stays.
-        ::fcntl(object.get(), F_SETFD, 0);
+        // A file would be removed if it cannot be compiled, and one without a name cannot be.
+        ::dup2(object.get(), 1);
         std::vector<char*> argv;
         for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);
-        ::execvp(argv[0], argv.data());
+        for (const auto& compiler : compilers) ::execvp(compiler.c_str(), argv.data());
         ::_exit(127);
     }
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return fail(Error(Code::unsupported, fmt::format("cannot run {}", bpfwarden::quoted(words[0])))
-                        .because("C is compiled with clang")
+        return fail(Error(Code::unsupported, fmt::format("cannot run {}", bpfwarden::quoted(compilers.front())))
+                        .because("C is compiled with clang, 18 or newer")
                         .advise("install clang, name it in $CLANG, or give the object that it makes"));
-    if (status != 0) return fail(Error(Code::bad_input, "clang does not compile " + bpfwarden::quoted(path)));
-    return read_all(output);
+    if (status != 0)
+        return fail(Error(Code::bad_input, "clang does not compile " + bpfwarden::quoted(path))
+                        .advise("what it says is above"));
+    return read_all(fmt::format("/proc/self/fd/{}", object.get()));
 }
 
 Result<filter::SetContents> sets_of(const Args& args) {
@@ -113,8 +118,8 @@ Result<filter::SetContents> sets_of(const Args& args) {
             const bool known = member.key == "numbers" && member.kind == grant::TomlValue::Kind::array;
             if (member.key == "format" && member.integer == 1) continue;
             if (!known)
-                return fail(Error(Code::bad_input, fmt::format("{}:{}: {} is not known", path, member.key_line,
-                                                               bpfwarden::quoted(member.key)))
+                return fail(Error(Code::bad_input, fmt::format("{}:{}: {} is not known", printable(path),
+                                                               member.key_line, bpfwarden::quoted(member.key)))
                                 .advise("write: numbers = [1, 2, 3]"));
             for (const auto& item : member.items) {
                 if (item.kind != grant::TomlValue::Kind::integer)
@@ -213,8 +218,8 @@ Result<filter::Source> open_source(const std::string& path, const Args& args) {
     const auto bytes = BW_TRY(path.ends_with(".c") ? compile_c(path) : read_all(path));
     auto source = BW_TRY_WITHIN(filter::read_source(bytes, options), path);
     for (const auto& warning : source.warnings)
-        fmt::print(stderr, "{}: warning: {}{}{}\n", path, printable(warning.where), warning.where.empty() ? "" : ": ",
-                   printable(warning.text));
+        fmt::print(stderr, "{}: warning: {}{}{}\n", printable(path), printable(warning.where),
+                   warning.where.empty() ? "" : ": ", printable(warning.text));
     return source;
 }
 

@@ -50,7 +50,7 @@ Result<int> filter_stats(const Args& args) {
     std::vector<Row> rows;
     for (const auto abi : source.abis) rows.push_back(row_of(built.program, abi, kernel));
     if (args.json) {
-        nlohmann::ordered_json json{{"schema", "bpfwarden.filter-stats/1"},
+        nlohmann::ordered_json json{{"schema", "bpfwarden.filter.stats/1"},
                                     {"instructions", built.program.size()},
                                     {"converted", built.converted_length}};
         for (const auto& row : rows)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "bytecode/classic.hpp"
@@ -60,8 +61,9 @@ class Table {
   private:
     Failure wrong(const TomlValue& value, std::string_view what) const {
         const bool has_key = value.key_line != 0;
-        return fail(Error(Code::bad_input, fmt::format("{}:{}:{}: {}", path_, has_key ? value.key_line : value.line,
-                                                       has_key ? value.key_column : value.column, what)));
+        return fail(
+            Error(Code::bad_input, fmt::format("{}:{}:{}: {}", printable(path_), has_key ? value.key_line : value.line,
+                                               has_key ? value.key_column : value.column, what)));
     }
 
     Result<Expectation> expectation(const TomlValue& table) {
@@ -117,14 +119,27 @@ Result<int> filter_test(const Args& args) {
     const auto expected = BW_TRY(Table(path).read());
     const auto built = BW_TRY(open_built(args.only("SOURCE"), args));
     std::size_t wrong = 0;
+    auto failures = nlohmann::ordered_json::array();
     for (const auto& one : expected) {
         const auto is = filter::normalized(bytecode::run(built.program, one.data.words).result);
         if (is == one.action) continue;
         ++wrong;
-        fmt::print("{}:{}: {} {} is {}, expected {}\n", path, one.line, filter::text(one.abi), printable(one.call),
-                   filter::text(is), filter::text(one.action));
+        failures.push_back({{"line", one.line},
+                            {"arch", filter::text(one.abi)},
+                            {"syscall", printable(one.call)},
+                            {"action", filter::text(is)},
+                            {"expected", filter::text(one.action)}});
+        if (args.json) continue;
+        fmt::print("{}:{}: {} {} is {}, expected {}\n", printable(path), one.line, filter::text(one.abi),
+                   printable(one.call), filter::text(is), filter::text(one.action));
     }
-    fmt::print("{} of {} as expected\n", expected.size() - wrong, expected.size());
+    if (args.json)
+        fmt::print("{}\n",
+                   nlohmann::ordered_json{
+                       {"schema", "bpfwarden.filter.test/1"}, {"expectations", expected.size()}, {"failures", failures}}
+                       .dump(2));
+    else
+        fmt::print("{} of {} as expected\n", expected.size() - wrong, expected.size());
     return wrong == 0 ? 0 : 1;
 }
 

@@ -69,7 +69,7 @@ std::vector<std::string> synopsis(const Command& command) {
         parts.push_back(std::move(text));
     }
     for (const auto& positional : command.positionals) {
-        if (command.passes_rest) {
+        if (command.passes_rest && &positional == &command.positionals.back()) {
             parts.push_back(fmt::format("[--] {} [ARG…]", positional.name));
             continue;
         }

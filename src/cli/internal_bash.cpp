@@ -86,7 +86,7 @@ _bpfwarden() {
             only_arguments=yes
         elif [[ -z $only_arguments && $word == -?* ]]; then
             [[ -n $(_bpfwarden_value "$object $verb" "$word") ]] && option=$word
-        elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+        elif [[ $(_bpfwarden_argument "$object $verb" "$arguments") == command ]]; then
             _bpfwarden_command "$i"
             return
         else
@@ -100,7 +100,7 @@ _bpfwarden() {
         _bpfwarden_words "$(_bpfwarden_options "$object $verb")"
     elif [[ -z $verb ]]; then
         _bpfwarden_words "$(_bpfwarden_verbs "$object")"
-    elif [[ $(_bpfwarden_argument "$object $verb" 0) == command ]]; then
+    elif [[ $(_bpfwarden_argument "$object $verb" "$arguments") == command ]]; then
         _bpfwarden_command "$COMP_CWORD"
     else
         # shellcheck disable=SC2046

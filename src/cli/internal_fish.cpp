@@ -38,13 +38,20 @@ std::string offer(const Values& values) {
             return fmt::format("-x -a {}", quote(fmt::format("(__fish_complete_list , 'string split \" \" \"{}\"')",
                                                              join(values.words, " "))));
         case Values::Kind::command:
-            return "-x -a '(__bpfwarden_command)'";
+            break;  // command_offer() has it
     }
     return "-x";
 }
 
 std::string line(std::string_view condition, const std::string& rest) {
     return fmt::format("complete -c bpfwarden -n {} {}\n", quote(condition), rest);
+}
+
+std::string command_offer(const Command& command) {
+    auto call = fmt::format("(__bpfwarden_command {} {}", command.verb, command.positionals.size() - 1);
+    for (const auto& option : command.options)
+        if (!option.value.empty()) call += fmt::format(" {}", option.name);
+    return fmt::format("-x -a {}", quote(call + ")"));
 }
 
 std::string command_lines(const Command& command) {
@@ -56,43 +63,38 @@ std::string command_lines(const Command& command) {
                             option.value.empty() ? "" : "-r " + offer(values_of(option)) + " ", quote(option.help)));
     for (const auto& positional : command.positionals) {
         const auto values = values_of(command, positional);
-        text += line(at, offer(values));
+        text += line(at, values.kind == Values::Kind::command ? command_offer(command) : offer(values));
     }
     return text;
 }
 
 // `run` passes the rest of the line on: it is completed as a command line of its own.
-std::string command_line() {
-    std::string text;
-    for (const auto* command : visible_commands()) {
-        if (!command->passes_rest) continue;
-        std::string with_value;
-        for (const auto& option : command->options)
-            if (!option.value.empty()) with_value += fmt::format(" {}", option.name);
-        text += fmt::format(R"fish(
-# The command that `{0}` is to start, and its arguments.
+constexpr std::string_view command_line = R"fish(
+# The command that a verb is to start, and its arguments. Given: the verb, how many words of its own come before the command,
+# and its options that have a value.
 function __bpfwarden_command
     set -l words (commandline -opc)
+    set -l own $argv[2]
     set -l rest
     set -l skip no
-    for word in $words[(math (contains -i {0} $words) + 1)..]
+    for word in $words[(math (contains -i $argv[1] $words) + 1)..]
         if set -q rest[1]
             set -a rest (string escape -- $word)
         else if test $skip = yes
             set skip no
-        else if contains -- $word{1}
+        else if contains -- $word $argv[3..]
             set skip yes
-        else if not string match -q -- '-*' $word
+        else if string match -q -- '-*' $word
+            continue
+        else if test $own -gt 0
+            set own (math $own - 1)
+        else
             set -a rest (string escape -- $word)
         end
     end
-    complete -C (string join -- ' ' $rest (commandline -ct))
+    test $own -gt 0; or complete -C (string join -- ' ' $rest (commandline -ct))
 end
-)fish",
-                            command->verb, with_value);
-    }
-    return text;
-}
+)fish";
 
 }  // namespace
 
@@ -120,7 +122,7 @@ function __bpfwarden_grants
     end
 end
 )fish";
-    text += command_line() + "\ncomplete -c bpfwarden -f\n";
+    text += std::string(command_line) + "\ncomplete -c bpfwarden -f\n";
     for (const auto& option : global_options()) {
         const auto everywhere = option.name == "--json" || option.name == "--help";
         text += fmt::format("complete -c bpfwarden {}-l {} -d {}\n", everywhere ? "" : "-n __bpfwarden_is ",

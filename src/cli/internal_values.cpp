@@ -21,6 +21,8 @@ Values values_of(const Option& option) {
         return words;
     }
     if (value == "FILE") return {option.name == "--output" || option.name == "--file" ? file : grant, {}};
+    if (value == "SOCKET") return {file, {}};
+    if (value == "ARCH") return {word, {"x86_64", "x32", "i386", "aarch64"}};
     if (value == "DIR") return {directory, {}};
     if (value.starts_with("USER")) return {user, {}};
     if (value == "PID") return {process, {}};
@@ -33,7 +35,8 @@ Values values_of(const Option& option) {
 }
 
 Values values_of(const Command& command, const Positional& positional) {
-    if (command.passes_rest) return {Values::Kind::command, {}};
+    if (command.passes_rest && &positional == &command.positionals.back()) return {Values::Kind::command, {}};
+    if (positional.name == "SOURCE" || positional.name == "TABLE") return {file, {}};
     if (positional.name == "FILE" || positional.name == "OLD" || positional.name == "NEW") return {grant, {}};
     if (positional.name == "OBJECT") return {file, {}};
     if (positional.name == "OPERATION")

@@ -101,9 +101,9 @@ Error explain_usage(const Command& command, std::span<const std::string> words, 
     for (const auto& option : command.options)
         if (option.required && !given.contains(option.name))
             return usage(fmt::format("{} {} is missing", option.name, option.value), std::string(option.help), whose);
-    if (command.passes_rest) return usage(parser_says, "", whose);
     std::size_t least = 0, most = 0;
     for (const auto& positional : command.positionals) {
+        if (command.passes_rest && &positional == &command.positionals.back()) return usage(parser_says, "", whose);
         least += positional.least;
         if (positionals.size() < least)
             return usage(fmt::format("{} is missing", positional.name), std::string(positional.help), whose);

@@ -65,7 +65,7 @@ def completing(script: Path) -> list[str]:
     """Words so far, the last one to be completed; what must be offered, and what must not."""
     all_of_run = {"--grant", "--user", "--net", "--dry-run", "--json", "--help"}
     cases: list[tuple[list[str], set[str], set[str]]] = [
-        ([""], {"run", "grant", "session", "host", "audit"}, {"internal", "check", "--json"}),
+        ([""], {"run", "grant", "filter", "session", "host", "audit"}, {"internal", "check", "--json"}),
         (["--"], {"--json", "--help", "--version"}, {"--grant"}),
         (["gr"], {"grant"}, {"run", "host"}),
         (["grant", ""], {"check", "show", "explain", "diff", "list", "init", "reload", "revoke"}, {"man", "--root"}),
@@ -90,6 +90,12 @@ def completing(script: Path) -> list[str]:
         (["session", "revoke", "--"], {"--dry-run", "--json"}, {"--grant"}),
         (["session", "attach", "--grant", "x", "bas"], {"bash"}, set()),
         (["session", "attach", "--grant", "x", "--", "cat", "README.m"], {"README.md"}, set()),
+        (["filter", "build", "READ"], {"README.md"}, set()),
+        (["filter", "build", "--arch", "x86"], {"x86_64"}, {"x32"}),
+        (["filter", "run", "READ"], {"README.md"}, set()),
+        (["filter", "run", "README.md", "bas"], {"bash"}, set()),
+        (["filter", "run", "--log", "README.md", "--", "bas"], {"bash"}, set()),
+        (["filter", "run", "README.md", "cat", "README.m"], {"README.md"}, set()),
         (["run", "--"], all_of_run, {"--root", "--version"}),
         (["run", "--grant", "README.m"], {"README.md"}, set()),
         (["run", "--grant", "=", "README.m"], {"README.md"}, set()),

@@ -30,7 +30,7 @@ void compare(const std::string& path, const SetContents& sets, std::size_t count
 
 TEST_P(EveryCpu, TheExamplesAreWhatTheInterpreterSays) {
     for (const std::string name :
-         {"allow_list", "argument_masks", "errno_table", "ioctl_requests", "networks", "number_bitmap"}) {
+         {"allow_list", "argument_masks", "curl", "errno_table", "ioctl_requests", "networks", "number_bitmap"}) {
         SetContents sets;
         if (name == "allow_list") sets["extra"] = {21, 1000, 0x40000201};
         compare(std::string(BPFWARDEN_EXAMPLES) + "/" + name + "." + GetParam() + ".bpf.o", sets, 4000);
