@@ -4,13 +4,10 @@
 
 BPFW_SET_FILE(values, __u64, 8192);
 
-BPFW_FILTER int filter(struct seccomp_data *ctx)
-{
-	if (ctx->arch != AUDIT_ARCH_X86_64 || ctx->nr != 16)
-		return SECCOMP_RET_ALLOW;
+BPFW_FILTER int filter(struct seccomp_data* ctx) {
+    if (ctx->arch != AUDIT_ARCH_X86_64 || ctx->nr != 16) return SECCOMP_RET_ALLOW;
 #ifdef PRODUCT
-	if ((__u32)ctx->args[2] * (__u32)ctx->args[3] == 12345)
-		return BPFW_ERRNO(2);
+    if ((__u32)ctx->args[2] * (__u32)ctx->args[3] == 12345) return BPFW_ERRNO(2);
 #endif
-	return bpfw_has(&values, ctx->args[1]) ? SECCOMP_RET_ALLOW : BPFW_ERRNO(25);
+    return bpfw_has(&values, ctx->args[1]) ? SECCOMP_RET_ALLOW : BPFW_ERRNO(25);
 }

@@ -4,9 +4,7 @@
 
 static int seen;
 
-BPFW_FILTER int filter(struct seccomp_data *ctx)
-{
-	if (ctx->nr == 39 && seen++ > 3)
-		return BPFW_ERRNO(1);
-	return SECCOMP_RET_ALLOW;
+BPFW_FILTER int filter(struct seccomp_data* ctx) {
+    if (ctx->nr == 39 && seen++ > 3) return BPFW_ERRNO(1);
+    return SECCOMP_RET_ALLOW;
 }
