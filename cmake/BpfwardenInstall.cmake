@@ -14,7 +14,8 @@ install(TARGETS bpfwarden_shared_client LIBRARY DESTINATION "${CMAKE_INSTALL_LIB
 if(TARGET bpfwarden_preload)
   install(TARGETS bpfwarden_preload LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 endif()
-install(FILES include/bpfwarden/bpfwarden.h include/bpfwarden/bpfwarden.hpp include/bpfwarden/seccomp_filter.h
+install(FILES include/bpfwarden/bpfwarden.h include/bpfwarden/bpfwarden.hpp include/bpfwarden/filter.h include/bpfwarden/filter.hpp
+  include/bpfwarden/seccomp_filter.h
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/bpfwarden")
 # Its prefix is that of `cmake --install --prefix`, which is not known before.
 install(CODE "set(BPFWARDEN_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C functions of bpfwarden.h. Nothing but a thread's cancellation leaves them as an exception.
-#include <cxxabi.h>
-
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -11,6 +9,7 @@
 #include "bpfwarden/bpfwarden.h"
 #include "client/bpf.hpp"
 #include "client/commands.hpp"
+#include "client/guarded.hpp"
 #include "client/kernel_call.hpp"
 #include "client/last_error.hpp"
 #include "client/requests.hpp"
@@ -18,6 +17,7 @@
 namespace client = bpfwarden::client;
 using bpfwarden::Error;
 using bpfwarden::FdRef;
+using client::guarded;
 using client::Session;
 
 namespace {
@@ -26,22 +26,6 @@ std::atomic<bpfw_session*> session_in_use{nullptr};
 
 Session& in(bpfw_session* session) { return *reinterpret_cast<Session*>(session); }
 bpfw_session* out(std::unique_ptr<Session> session) { return reinterpret_cast<bpfw_session*>(session.release()); }
-
-template <class T, class Call>
-T guarded(T failed, Call call) {
-    try {
-        auto result = call();
-        if (result) return std::move(*result);
-        client::record(result.error());
-    } catch (abi::__forced_unwind&) {
-        throw;  // pthread_cancel(): what the call held is closed on the way
-    } catch (const std::bad_alloc&) {
-        client::record_later(client::no_command, ENOMEM);
-    } catch (...) {
-        client::record_later(client::no_command, EIO);
-    }
-    return failed;
-}
 
 template <class Call>
 bpfw_session* guarded_session(Call call) {

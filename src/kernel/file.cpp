@@ -6,7 +6,7 @@
 
 namespace bpfwarden::kernel {
 
-static Result<std::string> read_all(int fd, const std::string& name) {
+static Result<std::string> read_all(int fd, const std::string& name, std::size_t most) {
     std::string text;
     char buffer[16384];
     while (true) {
@@ -14,16 +14,23 @@ static Result<std::string> read_all(int fd, const std::string& name) {
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail_errno("reading " + name);
         if (n == 0) return text;
+        if (static_cast<std::size_t>(n) > most - text.size()) return fail_errno(EFBIG, "reading " + name);
         text.append(buffer, static_cast<std::size_t>(n));
     }
 }
 
-Result<std::string> read_file(const std::string& path) { return read_file_at(FdRef(AT_FDCWD), path.c_str()); }
-
-Result<std::string> read_file_at(FdRef directory, const char* name) {
+static Result<std::string> read_at(FdRef directory, const char* name, std::size_t most) {
     const UniqueFd fd(::openat(directory.get(), name, O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno(std::string("opening ") + name);
-    return read_all(fd.get(), name);
+    return read_all(fd.get(), name, most);
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t most) {
+    return read_at(FdRef(AT_FDCWD), path.c_str(), most);
+}
+
+Result<std::string> read_file_at(FdRef directory, const char* name) {
+    return read_at(directory, name, std::string::npos);
 }
 
 Result<> write_file_at(FdRef directory, const char* name, std::string_view text) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole small files of /proc, /sys and cgroupfs.
+// Whole files: small ones of /proc, /sys and cgroupfs, and others up to a limit.
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@
 
 namespace bpfwarden::kernel {
 
-Result<std::string> read_file(const std::string& path);
+// EFBIG if there are more bytes than that.
+Result<std::string> read_file(const std::string& path, std::size_t most = std::string::npos);
 Result<std::string> read_file_at(FdRef directory, const char* name);
 // One write(2) of the whole text: the kernel's control files take it in one piece or not at all.
 Result<> write_file_at(FdRef directory, const char* name, std::string_view text);

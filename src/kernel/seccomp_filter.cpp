@@ -38,6 +38,7 @@ Result<UniqueFd> install_filter(std::span<const sock_filter> program, SeccompFla
     if (flags.log) bits |= SECCOMP_FILTER_FLAG_LOG;
     if (flags.speculate) bits |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     if (flags.new_listener) bits |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    if (flags.wait_killable) bits |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     // Both give a number: an fd, or of a thread that could not be brought along.
     if (flags.all_threads && flags.new_listener) bits |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     // sock_fprog takes a non-const pointer for historical reasons.

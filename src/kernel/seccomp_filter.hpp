@@ -12,14 +12,15 @@
 namespace bpfwarden::kernel {
 
 struct SeccompFlags {
-    bool all_threads = false;   // TSYNC: for every thread of the process, or for none
-    bool log = false;           // every action but ALLOW is logged, where actions_logged has it
-    bool speculate = false;     // SPEC_ALLOW: without the speculative store bypass mitigation, on kernels before 5.16
-    bool new_listener = false;  // gives the fd at which USER_NOTIF is answered; with TSYNC since 5.7
+    bool all_threads = false;    // TSYNC: for every thread of the process, or for none
+    bool log = false;            // every action but ALLOW is logged, where actions_logged has it
+    bool speculate = false;      // SPEC_ALLOW: without the speculative store bypass mitigation, on kernels before 5.16
+    bool new_listener = false;   // gives the fd at which USER_NOTIF is answered; with TSYNC since 5.7
+    bool wait_killable = false;  // with a listener: once an answer is under way, only a fatal signal breaks the call
 };
 
 // For this thread, what it makes from now on, and for good; sets no_new_privs first, so that no privilege is needed
-// (seccomp(2); Linux 3.17, log 4.14, listeners 5.0). The fd of the listener, if one was asked for.
+// (seccomp(2); Linux 3.17, log 4.14, listeners 5.0, wait_killable 5.19). The fd of the listener, if one was asked for.
 Result<UniqueFd> install_filter(std::span<const sock_filter> program, SeccompFlags flags = {});
 
 }  // namespace bpfwarden::kernel

@@ -83,7 +83,7 @@ def look(stage: Path, scratch: Path) -> None:
     wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/lib/sysusers.d/bpfwarden.conf", "usr/lib/tmpfiles.d/bpfwarden.conf",
               "usr/lib/systemd/system/bpfwardend.service", "usr/lib/systemd/system/bpfwardend.socket"]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
-    wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp", "seccomp_filter.h")]
+    wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp", "filter.h", "filter.hpp", "seccomp_filter.h")]
     wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",
                                                                         "pkgconfig/bpfwarden.pc")]
     wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
@@ -148,6 +148,35 @@ def build_against(stage: Path, scratch: Path) -> None:
             if said.returncode != 1 or "opening the grant 'no-such-grant'" not in said.stdout:
                 problems = [f"it says {said.stdout!r}, status {said.returncode}"]
         check(f"{source} with {' '.join(compiler)} against what is installed", problems)
+    for header, compiler, standard in (("bpfwarden.h", "cc", "c11"), ("filter.h", "cc", "c11"), ("bpfwarden.hpp", "c++", "c++23"),
+                                       ("filter.hpp", "c++", "c++23")):
+        done = subprocess.run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x",
+                               "c++" if compiler == "c++" else "c", "-", *flags], input=f"#include <bpfwarden/{header}>\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check(f"{header} alone as {standard}", done.stdout.splitlines()[:3] if done.returncode else [])
+    check("run_filtered.c against what is installed", run_filtered(scratch, flags, run))
+
+
+def run_filtered(scratch: Path, flags: list[str], env: dict[str, str]) -> list[str]:
+    """The filter of errno_table lets no folder be made: `mkdir` says with which errno, and makes one where there is no filter."""
+    source, program, made = ROOT / "examples/filters/run_filtered.c", scratch / "run_filtered", scratch / "made"
+    done = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror", source, "-o", program, *flags],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        return done.stdout.splitlines()[:3]
+
+    def under(*words) -> subprocess.CompletedProcess:
+        return subprocess.run([str(word) for word in words], env={**env, "LC_ALL": "C"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+
+    wanted = [(under(program, BUILD / "examples/filters/errno_table.v4.bpf.o", "mkdir", made), 1, "No space left on device"),
+              (under(program, "/no/such/filter", "mkdir", made), 1, "opening /no/such/filter"),
+              (under(program, source, "mkdir", made), 1, "are no classic BPF program")]
+    problems = [f"status {one.returncode}, not {status}; says {one.stdout!r}" for one, status, text in wanted
+                if one.returncode != status or text not in one.stdout]
+    problems += [f"{made} was made under the filter"] if made.exists() else []
+    without = under("mkdir", made)
+    return problems + ([] if without.returncode == 0 else [f"mkdir alone: {without.stdout!r}"])
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bpfwarden.hpp by itself in C++23.
-#include <bpfwarden/bpfwarden.hpp>
+// bpfwarden.hpp and filter.hpp by themselves in C++23.
+#include <bpfwarden/filter.hpp>
 
 #include "header_uses.hpp"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything of bpfwarden.hpp once, with whichever result type this standard has.
+// Everything of bpfwarden.hpp and filter.hpp once, with whichever result type this standard has.
 #pragma once
 
 #include <bpfwarden/bpfwarden.hpp>
+#include <bpfwarden/filter.hpp>
 
 union bpf_attr {
     int field;
@@ -18,6 +19,16 @@ static inline int use_all() {
     if (bpfw::Session::adopt(-1)) return 3;
     if (bpfw::Session::adopt(bpfw::Fd(::dup(0)))) return 4;
     if (bpfw::Session::receive(-1)) return 5;
+    auto filter = bpfw::Filter::build({});
+    if (filter || filter.error().number != EINVAL) return 9;
+    if (bpfw::Filter::build_file("", {.bad_arch = "ALLOW", .sets = {{"s", {1}}}})) return 10;
+    if (filter) {
+        bpfw::Filter moved(std::move(*filter));
+        moved = std::move(*filter);
+        const bool all =
+            moved.install() && moved.compare(moved) && moved.proven() && moved.program().size() > moved.flags();
+        return all && moved.warnings().empty() ? 11 : 12;
+    }
     bpf_attr attr{};
     perf_event_attr event{};
     // Never called, but compiled.

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -36,7 +37,8 @@ TEST(Library, ShowsItsFunctionsAndNothingElse) {
     const auto names = symbols_of(CLIENT_LIBRARY);
     EXPECT_GT(names.size(), 15U);
     for (const auto& name : names) EXPECT_EQ(name.substr(0, 5), "bpfw_");
-    for (const auto* wanted : {"bpfw_open", "bpfw_bpf", "bpfw_sys_bpf", "bpfw_error", "bpfw_free_description"})
+    for (const auto* wanted : {"bpfw_open", "bpfw_bpf", "bpfw_sys_bpf", "bpfw_error", "bpfw_free_description",
+                               "bpfw_filter_build", "bpfw_filter_install", "bpfw_filter_compare"})
         EXPECT_TRUE(names.contains(wanted)) << wanted;
 }
 
@@ -52,6 +54,8 @@ TEST(Preload, TakesThePlaceOfTheseAlone) {
     EXPECT_THAT(symbols_of(PRELOAD_LIBRARY),
                 ElementsAre("__open64_2", "__open_2", "__openat64_2", "__openat_2", "fopen", "fopen64", "open",
                             "open64", "openat", "openat64", "syscall"));
+    // No compiler is in it.
+    EXPECT_LT(std::filesystem::file_size(PRELOAD_LIBRARY) * 2, std::filesystem::file_size(CLIENT_LIBRARY));
     // Nothing comes with it into a program that has no C++.
     EXPECT_THAT(output(std::string("readelf -d ") + PRELOAD_LIBRARY), testing::Not(HasSubstr("libstdc++")));
 }
