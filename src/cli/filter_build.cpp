@@ -106,7 +106,9 @@ Result<int> filter_check(const Args& args) {
     fmt::print("{}: {}{}{}\n", printable(args.only("SOURCE")), filter::text(source.kind),
                source.kind == filter::SourceKind::classic ? fmt::format(", {} instructions", source.program.size())
                                                           : " for " + abis,
-               source.warnings.empty() ? "" : fmt::format(", {} warnings", source.warnings.size()));
+               source.warnings.empty()
+                   ? ""
+                   : fmt::format(", {} warning{}", source.warnings.size(), source.warnings.size() == 1 ? "" : "s"));
     return 0;
 }
 

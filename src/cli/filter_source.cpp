@@ -216,7 +216,7 @@ Result<filter::Source> open_source(const std::string& path, const Args& args) {
         BW_TRY(choice(args, "--enosys", filter::NoRule::default_action,
                       {{"above", filter::NoRule::enosys_above}, {"unknown", filter::NoRule::enosys_unknown}}));
     const auto bytes = BW_TRY(path.ends_with(".c") ? compile_c(path) : read_all(path));
-    auto source = BW_TRY_WITHIN(filter::read_source(bytes, options), path);
+    auto source = BW_TRY_WITHIN(filter::read_source(bytes, options), printable(path));
     for (const auto& warning : source.warnings)
         fmt::print(stderr, "{}: warning: {}{}{}\n", printable(path), printable(warning.where),
                    warning.where.empty() ? "" : ": ", printable(warning.text));
