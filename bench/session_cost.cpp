@@ -25,20 +25,14 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 #include <vector>
 
 #include "kernel/mount.hpp"
+#include "turns.hpp"
 
 namespace bpfwarden::bench {
 namespace {
-
-std::int64_t now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
-}
 
 constexpr std::array sides{"root", "hop", "session", "root_again"};
 constexpr std::size_t hop_side = 1, session_side = 2;

@@ -13,8 +13,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/bpf.h>
-#include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,7 +21,6 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 #include <vector>
 
@@ -31,6 +28,7 @@
 #include "kernel/process.hpp"
 #include "programs.hpp"
 #include "token/launch.hpp"
+#include "turns.hpp"
 
 namespace bpfwarden::bench {
 namespace {
@@ -56,12 +54,6 @@ struct Workload {
 };
 constexpr std::array workloads{Workload{"small", small_program, 20}, Workload{"large", large_program, 5},
                                Workload{"indexed", indexed_program, 1, 20}};
-
-std::int64_t now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
-}
 
 struct Spent {
     std::int64_t create = 0, load = 0, close = 0;
@@ -151,23 +143,9 @@ Result<Worker> start(const Side& side) {
     return Worker{std::move(here), std::move(child), &side};
 }
 
-// All on one CPU, the last that is allowed: the first has the most interrupts.
-Result<> pin() {
-    cpu_set_t allowed, one;
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return fail_errno("sched_getaffinity");
-    int last = CPU_SETSIZE - 1;
-    while (last > 0 && !CPU_ISSET(static_cast<std::size_t>(last), &allowed)) --last;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<std::size_t>(last), &one);
-    if (::sched_setaffinity(0, sizeof one, &one) != 0) return fail_errno("sched_setaffinity");
-    return {};
-}
-
 Result<> measure(int rounds) {
     BW_TRY(pin());
-    // Keeps other programs of the machine out of the batches; they have the CPU in between. Only for less noise.
-    const sched_param first{.sched_priority = 1};
-    if (::sched_setscheduler(0, SCHED_FIFO, &first) != 0) (void)::setpriority(PRIO_PROCESS, 0, -10);
+    before_others();
     std::vector<Worker> workers;
     workers.reserve(sides.size());
     for (const auto& side : sides) workers.push_back(BW_TRY(start(side)));

@@ -18,6 +18,7 @@
 #include "filter/machine.hpp"
 #include "filter/reason.hpp"
 #include "filter/returned.hpp"
+#include "filter/settle.hpp"
 
 namespace bpfwarden::filter {
 
@@ -162,7 +163,8 @@ class Evaluator {
         }
         Runs runs(*rest);
         for (const auto& [number, node] : nodes) runs.set(number, number, node);
-        result_.function.parts.push_back({architecture.arch, std::move(runs).done()});
+        auto& part = result_.function.parts.emplace_back(architecture.arch, std::move(runs).done());
+        settle_numbers(decisions(), part);
         return {};
     }
 

@@ -101,29 +101,25 @@ inline std::string exported(int (*write)(const scmp_filter_ctx, int), const scmp
     return bytes;
 }
 
-// Or the errno with which libseccomp refuses a rule. `level`: its optimization, 2 is a tree. `exact`: calls behind
-// socketcall and ipc are not added there.
-inline std::expected<Made, int> build(const std::string& text, const ProfileOptions& options,
-                                      const std::vector<Abi>& abis, int level, bool exact = false) {
+struct Rule {
+    std::uint32_t what = 0;
+    std::string name;
+    std::vector<scmp_arg_cmp> conditions;
+};
+
+// What a runtime tells libseccomp.
+struct Rules {
+    std::uint32_t by_default = 0;
+    std::vector<Rule> rules;
+};
+
+inline Rules rules_of(const std::string& text, const ProfileOptions& options) {
     const json profile = json::parse(text);
-    const std::uint32_t by_default = action(profile["defaultAction"], profile, "defaultErrnoRet");
-    const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(by_default), seccomp_release);
-    if (!filter) return std::unexpected(EINVAL);
-    seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, options.bad_arch);
-    seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, static_cast<std::uint32_t>(level));
-    for (const Abi abi : abis) {
-        const int error = seccomp_arch_add(filter.get(), token(abi));
-        if (error != 0 && error != -EEXIST) return std::unexpected(-error);
-    }
-    if (std::ranges::find(abis, *native_abi()) == abis.end()) seccomp_arch_remove(filter.get(), seccomp_arch_native());
-    const auto add = [&](int call, std::uint32_t what, const std::vector<scmp_arg_cmp>& conditions) {
-        return (exact ? seccomp_rule_add_exact_array : seccomp_rule_add_array)(
-            filter.get(), what, call, static_cast<unsigned>(conditions.size()), conditions.data());
-    };
+    Rules made{action(profile["defaultAction"], profile, "defaultErrnoRet"), {}};
     for (const auto& entry : profile.value("syscalls", json::array())) {
         if (!chosen(entry, options)) continue;
         const std::uint32_t what = action(entry["action"], entry, "errnoRet");
-        if (what == by_default) continue;
+        if (what == made.by_default) continue;
         std::vector<scmp_arg_cmp> conditions;
         std::set<unsigned> arguments;
         if (entry.contains("args") && !entry["args"].is_null())
@@ -132,23 +128,54 @@ inline std::expected<Made, int> build(const std::string& text, const ProfileOpti
                 arguments.insert(conditions.back().arg);
             }
         for (const auto& name : entry["names"]) {
-            const int call = seccomp_syscall_resolve_name(name.get<std::string>().c_str());
-            if (call == __NR_SCMP_ERROR) continue;
-            int error = 0;
             if (arguments.size() == conditions.size())
-                error = add(call, what, conditions);
+                made.rules.push_back({what, name, conditions});
             else
-                for (const auto& one : conditions)
-                    if (error == 0) error = add(call, what, {one});
-            if (error != 0) return std::unexpected(-error);
+                for (const auto& one : conditions) made.rules.push_back({what, name, {one}});
         }
     }
-    Made made;
+    return made;
+}
+
+using Filter = std::unique_ptr<void, void (*)(void*)>;
+
+// Or the errno with which libseccomp refuses a rule. `level`: its optimization, 2 is a tree. `exact`: calls behind
+// socketcall and ipc are not added there.
+inline std::expected<Filter, int> filter_of(const Rules& rules, std::uint32_t bad_arch, const std::vector<Abi>& abis,
+                                            int level, bool exact = false) {
+    Filter filter(seccomp_init(rules.by_default), seccomp_release);
+    if (!filter) return std::unexpected(EINVAL);
+    seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, bad_arch);
+    seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, static_cast<std::uint32_t>(level));
+    for (const Abi abi : abis) {
+        const int error = seccomp_arch_add(filter.get(), token(abi));
+        if (error != 0 && error != -EEXIST) return std::unexpected(-error);
+    }
+    if (std::ranges::find(abis, *native_abi()) == abis.end()) seccomp_arch_remove(filter.get(), seccomp_arch_native());
+    for (const auto& rule : rules.rules) {
+        const int call = seccomp_syscall_resolve_name(rule.name.c_str());
+        if (call == __NR_SCMP_ERROR) continue;
+        const int error = (exact ? seccomp_rule_add_exact_array : seccomp_rule_add_array)(
+            filter.get(), rule.what, call, static_cast<unsigned>(rule.conditions.size()), rule.conditions.data());
+        if (error != 0) return std::unexpected(-error);
+    }
+    return filter;
+}
+
+inline std::vector<sock_filter> program_of(const Filter& filter) {
     const auto bytes = exported(seccomp_export_bpf, filter.get());
-    made.program.resize(bytes.size() / sizeof(sock_filter));
-    std::memcpy(made.program.data(), bytes.data(), made.program.size() * sizeof(sock_filter));
-    seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 1);
-    made.pseudo_code = exported(seccomp_export_pfc, filter.get());
+    std::vector<sock_filter> program(bytes.size() / sizeof(sock_filter));
+    std::memcpy(program.data(), bytes.data(), program.size() * sizeof(sock_filter));
+    return program;
+}
+
+inline std::expected<Made, int> build(const std::string& text, const ProfileOptions& options,
+                                      const std::vector<Abi>& abis, int level, bool exact = false) {
+    const auto filter = filter_of(rules_of(text, options), options.bad_arch, abis, level, exact);
+    if (!filter) return std::unexpected(filter.error());
+    Made made{program_of(*filter), {}};
+    seccomp_attr_set(filter->get(), SCMP_FLTATR_CTL_OPTIMIZE, 1);
+    made.pseudo_code = exported(seccomp_export_pfc, filter->get());
     return made;
 }
 
