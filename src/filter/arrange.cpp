@@ -30,7 +30,7 @@ constexpr std::uint32_t all = 0xffffffff;
 
 bool is_range_test(const BlockView& view) {
     return view.kind == BlockKind::test && is_word(view.test.source) && view.test.mask == all &&
-           view.test.comparison != Comparison::any_bit;
+           view.test.comparison != Relation::any_bit;
 }
 
 class Arranger {
@@ -179,7 +179,7 @@ class Arranger {
         ++work_;
         if (view.test.source == source) {
             begins.insert(view.test.constant);
-            if (view.test.comparison == Comparison::equal && view.test.constant != all)
+            if (view.test.comparison == Relation::equal && view.test.constant != all)
                 begins.insert(view.test.constant + 1);
         }
         cuts_of(view.yes, source, begins, seen);
@@ -243,7 +243,7 @@ class Arranger {
             if (from <= to) collect(where, source, from, to, ranges, blocks);
         };
         if (k > 0) part(0, k - 1, view.no);
-        if (view.test.comparison == Comparison::not_less) return part(k, all, view.yes);
+        if (view.test.comparison == Relation::not_less) return part(k, all, view.yes);
         part(k, k, view.yes);
         if (k < all) part(k + 1, all, view.no);
     }

@@ -122,13 +122,13 @@ class Compiler {
             open.push_back(view.no);
             const auto& test = view.test;
             if (test.source != source_of(Word::nr)) continue;
-            if (test.mask != all || test.comparison == Comparison::any_bit) {
+            if (test.mask != all || test.comparison == Relation::any_bit) {
                 others = true;
                 continue;
             }
             if (begins.size() > most) return true;
             begins.insert(test.constant);
-            if (test.comparison == Comparison::equal && test.constant != all) begins.insert(test.constant + 1);
+            if (test.comparison == Relation::equal && test.constant != all) begins.insert(test.constant + 1);
         }
         return others;
     }
@@ -136,10 +136,10 @@ class Compiler {
     Result<Block> residual(std::uint32_t arch, std::uint32_t first, std::uint32_t last, Node node) {
         Facts facts;
         facts.values[source_of(Word::arch)] = {.first = arch, .last = arch, .zeros = ~arch, .ones = arch};
-        facts.values[source_of(Word::nr)] = Known{}.with({source_of(Word::nr), Comparison::not_less, all, first}, true);
+        facts.values[source_of(Word::nr)] = Known{}.with({source_of(Word::nr), Relation::not_less, all, first}, true);
         if (last != all)
-            facts.values[source_of(Word::nr)] = facts.values[source_of(Word::nr)].with(
-                {source_of(Word::nr), Comparison::not_less, all, last + 1}, false);
+            facts.values[source_of(Word::nr)] =
+                facts.values[source_of(Word::nr)].with({source_of(Word::nr), Relation::not_less, all, last + 1}, false);
         auto lowered = lowering_.lower(node, facts);
         if (!lowered)
             return fail(std::move(lowered.error())
@@ -208,8 +208,7 @@ class Compiler {
         std::ranges::sort(known, {}, &Known::arch);
         Facts facts;
         auto& arch = facts.values[source_of(Word::arch)];
-        for (const auto& one : known)
-            arch = arch.with({source_of(Word::arch), Comparison::equal, all, one.arch}, false);
+        for (const auto& one : known) arch = arch.with({source_of(Word::arch), Relation::equal, all, one.arch}, false);
         auto other = lowering_.lower(function_.other, facts);
         if (!other) return fail(std::move(other.error()).within("other architectures"));
         std::vector<Block> blocks{arranged(*other)};

@@ -51,7 +51,7 @@ class Emitter {
     };
 
     static std::optional<Held> held_after(const BlockView& view) {
-        if (view.kind == BlockKind::test && view.test.comparison != Comparison::any_bit)
+        if (view.kind == BlockKind::test && view.test.comparison != Relation::any_bit)
             return Held{view.test.source, view.test.mask};
         if (view.kind == BlockKind::test) return Held{view.test.source, 0xffffffff};
         if (view.kind == BlockKind::compute) return Held{view.source, 0xffffffff};
@@ -157,7 +157,7 @@ class Emitter {
             if (yes_done || no_done) return yes_done ? view.no : view.yes;
             const std::size_t yes_size = weight(view.yes), no_size = weight(view.no);
             const bool short_enough = yes_size + no_size < farthest / 2;
-            if (view.test.comparison == Comparison::any_bit && short_enough) return view.no;
+            if (view.test.comparison == Relation::any_bit && short_enough) return view.no;
             return yes_size < no_size ? view.yes : view.no;
         }();
         emit(near == view.yes ? view.no : view.yes);
@@ -169,7 +169,7 @@ class Emitter {
         push_comparison(view.test, distance_after(view.yes, yes), distance_after(view.no, no));
         places.entries[compare_first] = out_.size() - 1;
         if (!places.used[load_first] && !places.used[mask_first]) return;
-        if (view.test.mask != 0xffffffff && view.test.comparison != Comparison::any_bit)
+        if (view.test.mask != 0xffffffff && view.test.comparison != Relation::any_bit)
             push(BPF_ALU | BPF_AND | BPF_K, view.test.mask);
         places.entries[mask_first] = out_.size() - 1;
         if (!places.used[load_first]) return;
@@ -183,11 +183,11 @@ class Emitter {
 
     void push_comparison(const Test& test, std::uint8_t yes, std::uint8_t no) {
         // eBPF needs an instruction more for a constant with the uppermost bit.
-        const bool just_above = test.comparison == Comparison::not_less && test.constant == 0x80000000;
-        const std::uint16_t code = test.comparison == Comparison::equal     ? jump_equal
-                                   : test.comparison == Comparison::any_bit ? jump_any_bit
-                                   : just_above                             ? jump_greater
-                                                                            : jump_not_less;
+        const bool just_above = test.comparison == Relation::not_less && test.constant == 0x80000000;
+        const std::uint16_t code = test.comparison == Relation::equal     ? jump_equal
+                                   : test.comparison == Relation::any_bit ? jump_any_bit
+                                   : just_above                           ? jump_greater
+                                                                          : jump_not_less;
         out_.push_back({.code = code, .jt = yes, .jf = no, .k = just_above ? test.constant - 1 : test.constant});
     }
 

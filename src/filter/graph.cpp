@@ -8,11 +8,11 @@ namespace bpfwarden::filter {
 
 bool Test::holds(std::uint32_t value) const {
     switch (comparison) {
-        case Comparison::equal:
+        case Relation::equal:
             return (value & mask) == constant;
-        case Comparison::not_less:
+        case Relation::not_less:
             return (value & mask) >= constant;
-        case Comparison::any_bit:
+        case Relation::any_bit:
             return (value & mask & constant) != 0;
     }
     return false;
@@ -45,27 +45,26 @@ Source Graph::computed(Computed value) {
 
 Block Graph::test(Test test, Block yes, Block no) {
     if (yes == no) return yes;
-    if (test.comparison == Comparison::any_bit) {
+    if (test.comparison == Relation::any_bit) {
         test.constant &= test.mask;
         test.mask = 0xffffffff;
         if (test.constant == 0) return no;
     }
-    if (test.comparison == Comparison::not_less) {
+    if (test.comparison == Relation::not_less) {
         if (test.constant == 0) return yes;
         if (test.constant > test.mask) return no;
         // A bit and all above it decide: the mask need not be taken.
         if (const std::uint32_t above = ~((std::uint32_t{1} << (std::bit_width(test.constant) - 1)) - 1);
             std::has_single_bit(test.constant) && (test.mask != 0xffffffff))
-            return this->test({test.source, Comparison::any_bit, 0xffffffff, test.mask & above}, yes, no);
+            return this->test({test.source, Relation::any_bit, 0xffffffff, test.mask & above}, yes, no);
     }
-    if (test.comparison == Comparison::equal) {
+    if (test.comparison == Relation::equal) {
         if ((test.constant & ~test.mask) != 0) return no;
         if (test.mask == 0) return yes;
         if (test.mask != 0xffffffff) {
-            if (test.constant == 0)
-                return this->test({test.source, Comparison::any_bit, 0xffffffff, test.mask}, no, yes);
+            if (test.constant == 0) return this->test({test.source, Relation::any_bit, 0xffffffff, test.mask}, no, yes);
             if (std::has_single_bit(test.mask))
-                return this->test({test.source, Comparison::any_bit, 0xffffffff, test.mask}, yes, no);
+                return this->test({test.source, Relation::any_bit, 0xffffffff, test.mask}, yes, no);
         }
     }
     return keep({.kind = BlockKind::test, .test = test, .yes = yes, .no = no});

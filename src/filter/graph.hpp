@@ -21,12 +21,12 @@ struct Source {
 constexpr Source source_of(Word word) { return {static_cast<std::uint32_t>(word)}; }
 constexpr bool is_word(Source source) { return source.id < word_count; }
 
-enum class Comparison : std::uint8_t { equal, not_less, any_bit };
+enum class Relation : std::uint8_t { equal, not_less, any_bit };
 
 // Of `source & mask` with a constant.
 struct Test {
     Source source;
-    Comparison comparison{};
+    Relation comparison{};
     std::uint32_t mask = 0xffffffff;
     std::uint32_t constant = 0;
     bool operator==(const Test&) const = default;

@@ -9,7 +9,7 @@ namespace bpfwarden::filter {
 std::optional<bool> Known::decides(const Test& test) const {
     const std::uint32_t mask = test.mask, k = test.constant;
     switch (test.comparison) {
-        case Comparison::equal:
+        case Relation::equal:
             if ((k & ~mask) != 0 || (zeros & k) != 0 || (ones & mask & ~k) != 0) return false;
             if ((mask & ~(zeros | ones)) == 0) return true;
             if (mask == 0xffffffff) {
@@ -17,11 +17,11 @@ std::optional<bool> Known::decides(const Test& test) const {
                 if (first == last) return true;
             }
             return std::nullopt;
-        case Comparison::not_less:
+        case Relation::not_less:
             if ((ones & mask) >= k || (mask == 0xffffffff && first >= k)) return true;
             if ((~zeros & mask) < k || (last < k)) return false;
             return std::nullopt;
-        case Comparison::any_bit:
+        case Relation::any_bit:
             if ((ones & mask & k) != 0) return true;
             if ((~zeros & mask & k) == 0) return false;
             return std::nullopt;
@@ -33,7 +33,7 @@ Known Known::with(const Test& test, bool outcome) const {
     Known now = *this;
     const std::uint32_t mask = test.mask, k = test.constant;
     switch (test.comparison) {
-        case Comparison::equal:
+        case Relation::equal:
             if (outcome) {
                 now.ones |= k;
                 now.zeros |= mask & ~k;
@@ -43,13 +43,13 @@ Known Known::with(const Test& test, bool outcome) const {
                 (k != 0 ? now.zeros : now.ones) |= mask;
             }
             break;
-        case Comparison::not_less:
+        case Relation::not_less:
             if (outcome)
                 now.first = std::max(now.first, k);  // a part of its bits is not more than all
             else if (mask == 0xffffffff)
                 now.last = std::min(now.last, k - 1);
             break;
-        case Comparison::any_bit: {
+        case Relation::any_bit: {
             const std::uint32_t open = mask & k & ~(zeros | ones);
             if (!outcome)
                 now.zeros |= mask & k;

@@ -158,7 +158,7 @@ Lowering::Choices Lowering::make_choices(Condition condition) {
     // Its halves come from one division, in one piece of code.
     if ((compares && (divides_long(view.a) || divides_long(view.b))) ||
         (view.kind == ConditionKind::one_of && divides_long(view.a))) {
-        made.root = choose(made, {{truth(condition), Comparison::equal, all, 0}, fails, holds});
+        made.root = choose(made, {{truth(condition), Relation::equal, all, 0}, fails, holds});
         return made;
     }
     switch (view.kind) {
@@ -175,7 +175,7 @@ Lowering::Choices Lowering::make_choices(Condition condition) {
             }
             [[fallthrough]];
         case ConditionKind::below_signed:
-            made.root = choose(made, {{truth(condition), Comparison::equal, all, 0}, fails, holds});
+            made.root = choose(made, {{truth(condition), Relation::equal, all, 0}, fails, holds});
             break;
         case ConditionKind::one_of:
             made.root = one_of(made, view.a, {view.values.begin(), view.values.end()});
@@ -223,7 +223,7 @@ std::int32_t Lowering::equal_word(Choices& to, const Shape& shape, std::uint32_t
     const auto moved = shape.shift >= 0 ? std::uint64_t{value} << shape.shift : std::uint64_t{value} >> -shape.shift;
     const auto back = shape.shift >= 0 ? moved : moved << -shape.shift;
     if (moved > all || (shape.shift < 0 && back != value) || (moved & ~std::uint64_t{shape.mask}) != 0) return no;
-    return choose(to, {{shape.source, Comparison::equal, shape.mask, static_cast<std::uint32_t>(moved)}, yes, no});
+    return choose(to, {{shape.source, Relation::equal, shape.mask, static_cast<std::uint32_t>(moved)}, yes, no});
 }
 std::int32_t Lowering::below_word(Choices& to, const Shape& shape, std::uint64_t value, std::int32_t yes,
                                   std::int32_t no) {
@@ -235,7 +235,7 @@ std::int32_t Lowering::below_word(Choices& to, const Shape& shape, std::uint64_t
         moved = (value + (std::uint64_t{1} << -shape.shift) - 1) >> -shape.shift;  // rounded up
     if (moved > shape.mask) return yes;
     if (moved == 0) return no;
-    return choose(to, {{shape.source, Comparison::not_less, shape.mask, static_cast<std::uint32_t>(moved)}, no, yes});
+    return choose(to, {{shape.source, Relation::not_less, shape.mask, static_cast<std::uint32_t>(moved)}, no, yes});
 }
 std::int32_t Lowering::among_words(Choices& to, const Shape& shape, std::span<const std::uint32_t> values) {
     struct Stretch {

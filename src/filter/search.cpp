@@ -72,7 +72,7 @@ class Small {
   private:
     struct State {
         Cost cost = unknown;
-        Comparison comparison{};
+        Relation comparison{};
         std::uint32_t constant = 0;
     };
     struct Hash {
@@ -88,18 +88,18 @@ class Small {
         }
     };
 
-    static std::pair<Few, Few> parts(const Few& ranges, Comparison comparison, std::uint32_t k) {
+    static std::pair<Few, Few> parts(const Few& ranges, Relation comparison, std::uint32_t k) {
         std::pair<Few, Few> sides;
         auto& [yes, no] = sides;
         for (const auto& range : ranges.all()) {
             switch (comparison) {
-                case Comparison::equal:
+                case Relation::equal:
                     (range.first == k && range.last == k ? yes : no).add(range);
                     break;
-                case Comparison::not_less:
+                case Relation::not_less:
                     (range.first >= k ? yes : no).add(range);
                     break;
-                case Comparison::any_bit:
+                case Relation::any_bit:
                     if (std::has_single_bit(k))
                         split_by_bit(range, k, yes, no);
                     else
@@ -163,7 +163,7 @@ class Small {
     State search(const Few& ranges) {
         State best;
         const Cost here = weight_of(ranges.all()) * per_weight + per_fork;
-        const auto consider = [&](Comparison comparison, std::uint32_t k) {
+        const auto consider = [&](Relation comparison, std::uint32_t k) {
             if (here >= best.cost) return;
             const auto [yes, no] = parts(ranges, comparison, k);
             // Each side has less to find out, so this ends.
@@ -180,8 +180,8 @@ class Small {
         };
         const auto all = ranges.all();
         for (const auto& range : all)
-            if (range.first == range.last) consider(Comparison::equal, range.first);
-        for (std::size_t i = 1; i < ranges.size; ++i) consider(Comparison::not_less, all[i].first);
+            if (range.first == range.last) consider(Relation::equal, range.first);
+        for (std::size_t i = 1; i < ranges.size; ++i) consider(Relation::not_less, all[i].first);
         if (ranges.size > 2 && ranges.size <= effort_.bit_ranges) try_bits(ranges, consider);
         return best;
     }
@@ -207,13 +207,13 @@ class Small {
         // A bit above those in which the values differ tells nothing.
         const auto width = static_cast<int>(std::bit_width(all.front().first ^ all.back().last));
         for (int bit = 0; bit < width; ++bit)
-            if (divides(ranges, bit)) consider(Comparison::any_bit, std::uint32_t{1} << bit);
+            if (divides(ranges, bit)) consider(Relation::any_bit, std::uint32_t{1} << bit);
         // Values with one target that are made of few bits: none of the other bits.
         for (const auto& one : all) {
             std::uint32_t bits = 0;
             for (const auto& range : all)
                 if (range.target == one.target && range.first == range.last) bits |= range.first;
-            if (bits != 0 && std::popcount(bits) <= 4) consider(Comparison::any_bit, ~bits);
+            if (bits != 0 && std::popcount(bits) <= 4) consider(Relation::any_bit, ~bits);
         }
     }
 
@@ -351,7 +351,7 @@ class Windows {
         (void)cost(state);
         const Found found = entry(state);
         const auto at = forks.size();
-        const auto fork = [&](Comparison comparison, std::int32_t yes, std::int32_t no) {
+        const auto fork = [&](Relation comparison, std::int32_t yes, std::int32_t no) {
             forks[at] = {comparison, ranges_[found.at].first, yes, no};
             return static_cast<std::int32_t>(at);
         };
@@ -360,12 +360,12 @@ class Windows {
                 forks.emplace_back();
                 const auto no = build(part_of(state.taken, state.first, found.at), forks);
                 const auto yes = build(part_of(state.taken, found.at, state.end), forks);
-                return fork(Comparison::not_less, yes, no);
+                return fork(Relation::not_less, yes, no);
             }
             case How::single: {
                 forks.emplace_back();
                 const auto no = build(without(state, singles_before_[found.at]), forks);
-                return fork(Comparison::equal, ~static_cast<std::int32_t>(ranges_[found.at].target), no);
+                return fork(Relation::equal, ~static_cast<std::int32_t>(ranges_[found.at].target), no);
             }
             case How::small:
                 return small_.build(left_of(state), forks);
@@ -395,7 +395,7 @@ std::int32_t halve(std::span<const Range> ranges, std::size_t most, const Search
         std::vector<Range> others(ranges.begin(), heaviest);
         others.insert(others.end(), heaviest + 1, ranges.end());
         const auto no = halve(others, most, effort, forks);
-        forks[at] = {Comparison::equal, heaviest->first, ~static_cast<std::int32_t>(heaviest->target), no};
+        forks[at] = {Relation::equal, heaviest->first, ~static_cast<std::int32_t>(heaviest->target), no};
         return static_cast<std::int32_t>(at);
     }
     const Cost half = (weight + ranges.size()) / 2;
@@ -405,7 +405,7 @@ std::int32_t halve(std::span<const Range> ranges, std::size_t most, const Search
     middle = std::clamp<std::size_t>(middle, 1, ranges.size() - 1);
     const auto no = halve(ranges.subspan(0, middle), most, effort, forks);
     const auto yes = halve(ranges.subspan(middle), most, effort, forks);
-    forks[at] = {Comparison::not_less, ranges[middle].first, yes, no};
+    forks[at] = {Relation::not_less, ranges[middle].first, yes, no};
     return static_cast<std::int32_t>(at);
 }
 

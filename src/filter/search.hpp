@@ -19,7 +19,7 @@ struct Range {
 };
 
 struct Fork {
-    Comparison comparison{};
+    Relation comparison{};
     std::uint32_t constant = 0;
     std::int32_t yes = 0, no = 0;  // another one, or ~target
 };
