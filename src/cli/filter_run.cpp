@@ -87,10 +87,12 @@ Result<int> filter_run(const Args& args) {
     for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     const auto listener = BW_TRY(kernel::install_filter(
-        built.program, {.all_threads = args.has("--tsync") || (source.flags & SECCOMP_FILTER_FLAG_TSYNC) != 0,
-                        .log = args.has("--log") || (source.flags & SECCOMP_FILTER_FLAG_LOG) != 0,
-                        .speculate = args.has("--spec-allow") || (source.flags & SECCOMP_FILTER_FLAG_SPEC_ALLOW) != 0,
-                        .new_listener = listener_socket.has_value()}));
+        built.program,
+        {.all_threads = args.has("--tsync") || (source.flags & SECCOMP_FILTER_FLAG_TSYNC) != 0,
+         .log = args.has("--log") || (source.flags & SECCOMP_FILTER_FLAG_LOG) != 0,
+         .speculate = args.has("--spec-allow") || (source.flags & SECCOMP_FILTER_FLAG_SPEC_ALLOW) != 0,
+         .new_listener = listener_socket.has_value(),
+         .wait_killable = listener_socket && (source.flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) != 0}));
     // From here on every call is the filter's to decide.
     if (listener) BW_TRY(send_listener(socket, listener));
     ::execvp(argv[0], argv.data());
