@@ -62,7 +62,9 @@ TEST(Ebpf, TheKernelComputesWhatTheInterpreterDoes) {
     options.limits.work = 2'000'000;
     int taken = 0, evaluated_too = 0, without_v4 = 0;
     constexpr int programs = 200, inputs = 24;
-    for (std::uint64_t seed = 1; seed <= programs; ++seed) {
+    // An older kernel takes one in thirty, those without any of the new instructions: more are tried there.
+    constexpr std::uint64_t tries = 1500;
+    for (std::uint64_t seed = 1; seed <= (without_v4 == 0 ? programs : tries) && taken < programs; ++seed) {
         Random random(seed);
         // Maps and tables would have to be made in the kernel first: they are no matter of the instructions.
         ProgramMaker maker(random, {.maps = false, .length = 4 + random.below(24)});
@@ -91,8 +93,7 @@ TEST(Ebpf, TheKernelComputesWhatTheInterpreterDoes) {
             }
         }
     }
-    // An older kernel has few without any of the new instructions.
-    EXPECT_GT(taken, without_v4 == 0 ? programs * 9 / 10 : 10);
+    EXPECT_GT(taken, without_v4 == 0 ? programs * 9 / 10 : 20);
     EXPECT_GT(evaluated_too, taken * 9 / 10);
 }
 
