@@ -83,6 +83,7 @@ TEST(Digest, IsTheOneOfTheLoad) {
 }
 
 TEST(Digest, ItsOutputIsWhatIsSigned) {
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", tracing("signers = ['release']")}});
     daemon.write_key("release", release.pem());

@@ -112,7 +112,6 @@ TEST(Identity, SignedProgramsLoad) {
 
 // More than goes into one message between the processes.
 TEST(Identity, LargeProgramsAndManySignatures) {
-    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
     daemon.write_key("release", release.pem());
@@ -134,7 +133,6 @@ TEST(Identity, LargeProgramsAndManySignatures) {
 }
 
 TEST(Identity, RefusalsSayWhatIsWrongWithTheSignature) {
-    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release"), other("other"), stranger("stranger"),
         old("old", {.not_before = -7200, .not_after = -3600}), rsa("rsa", {.rsa_bits = 2048});
@@ -191,6 +189,7 @@ TEST(Identity, AttributesOfTheCall) {
 
 // A signature for one program is of no use for another, however it is offered.
 TEST(Identity, ASignatureForOneProgramDoesNotHelpAnother) {
+    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
     daemon.write_key("release", release.pem());
@@ -256,7 +255,6 @@ TEST(Identity, ADerivedSessionCanHaveFewerSigners) {
 }
 
 TEST(Identity, KeysAreThoseOfTheLastReload) {
-    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey first("release"), second("release");
     Daemon daemon({{"signed", signed_by("'release'")}});
@@ -336,7 +334,6 @@ TEST(Identity, KeysStayWithASessionOverARestart) {
 
 TEST(Identity, TheAdministratorsKeysWin) {
     BW_SAME_ON_EVERY_KERNEL();
-    BW_SAME_ON_EVERY_KERNEL();
     const SigningKey vendor("release"), administrator("release");
     Daemon daemon({{"signed", signed_by("'release', 'vendor'")}});
     const auto keys = daemon.directory() + "/root/usr/lib/bpfwarden/keys/";
@@ -356,7 +353,6 @@ TEST(Identity, TheAdministratorsKeysWin) {
 }
 
 TEST(Identity, SignaturesThatASessionKeeps) {
-    BW_SAME_ON_EVERY_KERNEL();
     BW_SAME_ON_EVERY_KERNEL();
     const SigningKey release("release");
     Daemon daemon({{"signed", signed_by("'release'")}});

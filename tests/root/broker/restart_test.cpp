@@ -153,6 +153,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, Restart, ::testing::Values(Way::asked, Way::kille
 
 // What nobody keeps any more ends: systemd lets go of its store when the service is stopped.
 TEST(Store, DroppedItEndsTheWorkers) {
+    BW_SAME_ON_EVERY_KERNEL();
     Service service({{"tracing", tracing_grant}});
     Actor holder(test_user(), obey);
     ASSERT_EQ(holder.hear(), "open");
@@ -448,6 +449,7 @@ TEST(Store, KilledAfterEachPiece) {
 // The daemon is killed again and again while sessions are opened, used, derived from and closed: nobody who was told of
 // a session loses it, nothing is left, and the log has every number.
 TEST(Store, KilledAtAnyPoint) {
+    BW_SAME_ON_EVERY_KERNEL();
     std::mt19937 random(17);
     Service service({{"filters", filters + "[limits]\nmaps = 400\nprograms = 400\n"}});
     {
