@@ -29,6 +29,7 @@ TEST(Status, TheCommandsExitStatusPassesThrough) {
 
 TEST(Status, ACommandThatDiesOfASignalIsSeenToDieOfIt) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGKILL, SIGUSR1, SIGSEGV, SIGPIPE, SIGTERM, SIGALRM}) {
         const Words command{Stage::witness, "die", std::to_string(signal)};
         const auto ended = run(under(plain_grant(), command));
@@ -39,6 +40,7 @@ TEST(Status, ACommandThatDiesOfASignalIsSeenToDieOfIt) {
 
 TEST(Status, AShellSeesASignalAs128AndItsNumber) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const auto ended = run({"sh", "-c", "\"$@\"; echo $?", "sh", Stage::tool, "run", "--grant", plain_grant(), "--",
                             Stage::witness, "die", std::to_string(SIGTERM)});
     EXPECT_TRUE(ended.out.ends_with("143\n")) << ended.text();
@@ -68,6 +70,7 @@ TEST(Status, OwnFailuresAre125And126And127) {
 // execvp(3) is what env(1) uses, so a script without #! is the shell's.
 TEST(Status, ACommandIsFoundAsEnvFindsIt) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const std::string script = write_file("script", "echo from a script, $1\nexit 3\n");
     ASSERT_EQ(::chmod(script.c_str(), 0755), 0);
     for (const auto& [path, command] :
@@ -82,6 +85,7 @@ TEST(Status, ACommandIsFoundAsEnvFindsIt) {
 
 TEST(Streams, BytesPassThroughUntouchedAndNothingIsAdded) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     std::mt19937 random(1);
     std::string bytes(1 << 20, '\0');
     for (auto& byte : bytes) byte = static_cast<char>(random());
@@ -95,6 +99,7 @@ TEST(Streams, BytesPassThroughUntouchedAndNothingIsAdded) {
 
 TEST(Streams, ClosedOnesStayClosed) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     for (const auto& grant : {plain_grant(), contained_grant()}) {
         const Start no_input{.argv = under(grant, {Stage::witness, "report"}),
                              .in_child = [] { ::close(0), ::close(2); }};
@@ -145,6 +150,7 @@ TEST(Arguments, ArePassedExactly) {
 
 TEST(Environment, IsUnchanged) {
     BW_NEED_TOKENS();
+    BW_SAME_ON_EVERY_KERNEL();
     const Words odd{"PATH=/usr/bin:/bin",
                     "EMPTY=",
                     "LINES=a\nb",
