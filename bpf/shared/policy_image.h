@@ -117,15 +117,17 @@ struct bw_domain {
 	__u32 flags;
 	__u32 net_first;    /* in net_line */
 	__u32 net_count;
-	__u32 reserved;
+	__u32 plain_set;    /* of the rules without paths and addresses, to name the one that decided */
 	__u64 reserved64;
 	/* line 1: what has no object (BW_OPS_PLAIN), by the same rules as a path */
 	struct bw_cell plain;
 	/* line 2: capabilities, a bit each */
 	struct bw_cell capabilities;
-	/* line 3: other domains; __u32 index of the first of `domains` cells in cell_line */
-	__u32 peer_cells;
-	__u32 reserved2[15];
+	/* line 3 */
+	struct bw_peers {
+		__u32 first_cell; /* of `domains` cells of cell_line, one for each other domain */
+		__u32 reserved[15];
+	} peers;
 };
 
 /* A file by what it is: (device, inode) of its superblock, as the kernel numbers them. */

@@ -6,6 +6,10 @@
  *
  * Soundness: an image is trusted (written by us, then frozen), names are not. Names are compared byte by byte, never by their hash.
  * A missing line is an error of the image; the caller must refuse then.
+ *
+ * The loop over the bytes of a name is the includer's, as verifiers want theirs in another form than C++ has:
+ *	__u32 bw_glob_name(image, head, __u32 row, const __u64 *words, __u32 length, __u32 room)
+ * is bw_glob_byte() for each byte, until the row is 0 or BW_STEP_BROKEN; it is declared here and defined where this is included.
  */
 #ifndef BPFWARDEN_POLICY_MATCH_H
 #define BPFWARDEN_POLICY_MATCH_H
@@ -15,6 +19,13 @@
 
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* Unrolled, they would need more of the small stack of a BPF program. */
+#ifdef __bpf__
+#define BW_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define BW_KEEP_LOOP
 #endif
 
 static __always_inline __u32 bw_edge_hash(__u32 seed, __u32 from, const __u64 words[3])
@@ -35,18 +46,19 @@ static __always_inline __u32 bw_edge_second(__u32 hash, __u32 mask)
 	return (hash ^ ((hash >> 16) | 1)) & mask;
 }
 
-/* The first 24 bytes of a name decide about its bucket; of a short name they are all of it, with the length in the last. */
-struct bw_name {
-	__u64 words[32]; /* zeros behind the name, to the end */
-	__u32 length;    /* 1 … BW_MAX_NAME */
-};
+/*
+ * A name is given as WORDS with zeros behind it, in memory of ROOM bytes: BW_ROOM_SHORT for a name of up to BW_EDGE_INLINE bytes, BW_ROOM_LONG
+ * for any. ROOM is a constant of each place that calls.
+ */
+#define BW_ROOM_SHORT 32
+#define BW_ROOM_LONG  256
 
 static __always_inline __u64 bw_length_tag(__u32 length)
 {
 	return (__u64)(length > BW_EDGE_INLINE ? BW_EDGE_LONG : length) << 56;
 }
 
-/* Byte 23 is the length's: a longer name is hashed by 23 bytes, and compared by all. */
+/* Byte 23 is the length's: a longer name is hashed by its first 23 bytes, and compared by all. */
 static __always_inline void bw_name_key(const __u64 *words, __u32 length, __u64 key[3])
 {
 	key[0] = words[0];
@@ -65,6 +77,7 @@ static __always_inline const struct bw_state *bw_state_at(bw_image_t image, cons
 
 static __always_inline int bw_same_text(bw_image_t image, __u32 line, const __u64 *words, __u32 length)
 {
+	BW_KEEP_LOOP
 	for (__u32 i = 0; i < 4; i++) {
 		const __u64 *text;
 
@@ -73,6 +86,7 @@ static __always_inline int bw_same_text(bw_image_t image, __u32 line, const __u6
 		text = (const __u64 *)bw_line(image, line + i);
 		if (!text)
 			return 0;
+		BW_KEEP_LOOP
 		for (__u32 j = 0; j < 8; j++)
 			if (text[j] != words[i * 8 + j])
 				return 0;
@@ -82,7 +96,7 @@ static __always_inline int bw_same_text(bw_image_t image, __u32 line, const __u6
 
 /* The target of the edge with this name, 0 if there is none. */
 static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_head *head, __u32 from, const __u64 *words,
-				     __u32 length)
+				     __u32 length, __u32 room)
 {
 	__u64 key[3];
 	__u32 hash, bucket;
@@ -103,7 +117,7 @@ static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_hea
 			if (length <= BW_EDGE_INLINE) {
 				if (edge->words[0] == key[0] && edge->words[1] == key[1] && edge->words[2] == key[2])
 					return edge->to;
-			} else if (edge->longer.tag == BW_EDGE_LONG && edge->longer.length == length &&
+			} else if (room >= BW_ROOM_LONG && edge->longer.tag == BW_EDGE_LONG && edge->longer.length == length &&
 				   bw_same_text(image, edge->longer.text_line, words, length)) {
 				return edge->to;
 			}
@@ -113,47 +127,47 @@ static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_hea
 	return 0;
 }
 
-/* The state of the path after one of the globs in ROW matched the whole name; BW_NO_STATE if none does. */
-static __always_inline __u32 bw_glob(bw_image_t image, const struct bw_image_head *head, __u32 row, const __u64 *words, __u32 length)
+/* One byte further in the byte automaton. Row 0: nothing can match any more; BW_STEP_BROKEN is no row. */
+static __always_inline __u32 bw_glob_byte(bw_image_t image, const struct bw_image_head *head, __u32 row, __u8 byte)
 {
-	const __u8 *name = (const __u8 *)words;
+	const __u32 *next = (const __u32 *)bw_line(image, head->glob_line + row * 16 + (byte >> 4));
+
+	return next ? next[byte & 15] : BW_STEP_BROKEN;
+}
+
+/* The state of the path after a name that ended in ROW; BW_NO_STATE where no glob matches. */
+static __always_inline __u32 bw_glob_end(bw_image_t image, const struct bw_image_head *head, __u32 row)
+{
 	const __u32 *ends;
 
-	for (__u32 i = 0; i < BW_MAX_NAME; i++) {
-		const __u32 *next;
-		__u8 byte;
-
-		if (i >= length)
-			break;
-		byte = name[i & 255];
-		next = (const __u32 *)bw_line(image, head->glob_line + row * 16 + (byte >> 4));
-		if (!next)
-			return BW_STEP_BROKEN;
-		row = next[byte & 15];
-		if (!row) /* nothing can match any more */
-			return BW_NO_STATE;
-	}
+	if (!row)
+		return BW_NO_STATE;
+	if (row >= BW_STEP_BROKEN)
+		return BW_STEP_BROKEN;
 	ends = (const __u32 *)bw_line(image, head->glob_end_line + (row >> 4));
 	return ends ? ends[row & 15] : BW_STEP_BROKEN;
 }
 
-/* One component further. WORDS: the name with zeros behind it, 24 bytes for a name up to BW_EDGE_INLINE, else 256. */
+static __u32 bw_glob_name(bw_image_t image, const struct bw_image_head *head, __u32 row, const __u64 *words, __u32 length,
+			  __u32 room);
+
+/* One component further. */
 static __always_inline __u32 bw_step(bw_image_t image, const struct bw_image_head *head, __u32 state, const __u64 *words,
-				     __u32 length)
+				     __u32 length, __u32 room)
 {
 	const struct bw_state *now;
 	__u32 to;
 
 	if (!state)
 		return 0;
-	to = bw_edge(image, head, state, words, length);
+	to = bw_edge(image, head, state, words, length, room);
 	if (to)
 		return to;
 	now = bw_state_at(image, head, state);
 	if (!now)
 		return BW_STEP_BROKEN;
 	if (now->glob) {
-		to = bw_glob(image, head, now->glob, words, length);
+		to = bw_glob_end(image, head, bw_glob_name(image, head, now->glob, words, length, room));
 		if (to != BW_NO_STATE)
 			return to;
 	}

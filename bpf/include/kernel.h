@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's types, as far as these programs read them. Every access is relocated by the BTF of the kernel that runs (CO-RE), so only
+ * names and kinds matter here, not order or size. Written by hand: a dump of one kernel's types would be 100,000 lines, of that kernel.
+ */
+#ifndef BPFWARDEN_KERNEL_H
+#define BPFWARDEN_KERNEL_H
+
+/* What <linux/types.h> and <linux/bpf.h> have; they are not the kernel's own types, and fit. */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#define __VMLINUX_H__
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+typedef _Bool bool;
+#define true 1
+#define false 0
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+#define EPERM  1
+#define EAGAIN 11
+#define ENOMEM 12
+#define EACCES 13
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct { int counter; } atomic_t;
+typedef unsigned int fmode_t;
+typedef struct { unsigned int val; } kuid_t;
+typedef struct { unsigned int val; } kgid_t;
+typedef struct { __u64 val; } kernel_cap_t;
+
+struct seqcount { unsigned int sequence; };
+
+struct qstr {
+	unsigned int len;
+	const unsigned char *name;
+};
+
+struct file_system_type { const char *name; };
+struct user_namespace;
+struct ns_common { unsigned int inum; };
+struct user_namespace {
+	struct ns_common ns;
+	int level;
+};
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_flags;
+	unsigned long s_magic;
+	struct file_system_type *s_type;
+	struct user_namespace *s_user_ns;
+};
+
+struct inode {
+	unsigned short i_mode;
+	unsigned long i_ino;
+	__u32 i_generation;
+	kuid_t i_uid;
+	unsigned int i_nlink;
+	struct super_block *i_sb;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct cred {
+	kuid_t uid, euid, fsuid;
+	kgid_t gid, egid;
+	struct user_namespace *user_ns;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	unsigned int f_mode;
+	unsigned int f_flags;
+	const struct cred *f_cred;
+};
+
+struct kernfs_node {
+	__u64 id;
+	const char *name;
+	struct kernfs_node *parent;
+};
+struct kernfs_node___since_6_15 { struct kernfs_node *__parent; };
+
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; };
+
+struct fs_struct { struct path root, pwd; };
+struct mm_struct { struct file *exe_file; };
+struct bpf_local_storage;
+struct nsproxy { struct mnt_namespace *mnt_ns; };
+
+struct task_struct {
+	int pid, tgid;
+	__u64 start_boottime;
+	char comm[16];
+	struct task_struct *group_leader, *real_parent;
+	const struct cred *cred, *real_cred;
+	struct css_set *cgroups;
+	struct fs_struct *fs;
+	struct mm_struct *mm;
+	struct bpf_local_storage *bpf_storage;
+	struct nsproxy *nsproxy;
+	unsigned int flags;
+};
+
+struct linux_binprm {
+	struct file *file;
+	struct cred *cred;
+	const char *filename;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	unsigned long vm_flags;
+	struct file *vm_file;
+	void *anon_vma;
+};
+
+struct iattr { unsigned int ia_valid; };
+
+struct sockaddr { unsigned short sa_family; };
+struct in_addr { __u32 s_addr; };
+struct in6_addr { union { __u8 u6_addr8[16]; __u32 u6_addr32[4]; } in6_u; };
+struct sockaddr_in {
+	unsigned short sin_family;
+	__u16 sin_port;
+	struct in_addr sin_addr;
+};
+struct sockaddr_in6 {
+	unsigned short sin6_family;
+	__u16 sin6_port;
+	struct in6_addr sin6_addr;
+};
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+struct sock_common {
+	unsigned short skc_family;
+	__u32 skc_rcv_saddr;
+	__u16 skc_num;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+struct sock { struct sock_common __sk_common; };
+struct socket {
+	short type;
+	struct sock *sk;
+};
+struct kernel_siginfo;
+struct fs_context;
+struct mnt_idmap;
+struct bpf_map;
+struct bpf_prog;
+
+#pragma clang attribute pop
+
+#endif

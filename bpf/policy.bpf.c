@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Policies: access control in BPF LSM. One program a hook; user space loads those that a rule needs. From kernel 6.1.
+ * A program with `_by_path` behind its hook's name is the same for kernels where struct file has its path in a union.
+ */
+#include "policy/decide.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#include "policy/exec.bpf.h"
+#include "policy/files.bpf.h"
+#include "policy/net.bpf.h"
+#include "policy/rest.bpf.h"

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who is in which domain: exec gives it, fork hands it on. And what may be executed, or mapped to be. */
+#ifndef BPFWARDEN_POLICY_EXEC_BPF_H
+#define BPFWARDEN_POLICY_EXEC_BPF_H
+
+#include "files.bpf.h"
+
+#define PROT_EXEC 4
+
+struct bw_entering {
+	struct bw_view *view;
+	const struct bw_image_tail *tail;
+	__u32 first, count;
+	__u32 uid, gid;
+	__u32 cgroup_first, cgroup_count; /* entries that the control group fits */
+	__u32 identity_first, identity_count;
+	__u32 wanted;
+	__u32 found; /* number of the best entry, +1 */
+	bool initial; /* user namespace */
+	bool holds;
+};
+
+static __always_inline __u32 bw_listed(struct bw_entering *entering, __u32 at)
+{
+	const __u32 *list = bw_line(entering->view->image, entering->tail->list_line + (at >> 4));
+
+	return list ? list[at & 15] : ~0u;
+}
+
+static long bw_hold_entry(__u64 index, struct bw_entering *entering)
+{
+	if (index >= entering->cgroup_count)
+		return 1;
+	if (bw_listed(entering, entering->cgroup_first + index) != entering->wanted)
+		return 0;
+	entering->holds = true;
+	return 1;
+}
+
+static long bw_try_entry(__u64 index, struct bw_entering *entering)
+{
+	const struct bw_entry *entry;
+	__u32 domain = entering->view->number, number;
+
+	if (index >= entering->count)
+		return 1;
+	number = bw_listed(entering, entering->first + index);
+	entry = bw_line(entering->view->image, entering->tail->entry_line + number);
+	if (!entry)
+		return 1;
+	if (!(entry->from[(domain >> 6) & 3] >> (domain & 63) & 1))
+		return 0;
+	if (entering->uid < entry->uid_first || entering->uid > entry->uid_last || entering->gid < entry->gid_first ||
+	    entering->gid > entry->gid_last)
+		return 0;
+	if (((entry->flags & BW_ENTRY_USERNS_INIT) && !entering->initial) ||
+	    ((entry->flags & BW_ENTRY_USERNS_OTHER) && entering->initial))
+		return 0;
+	if (entry->flags & BW_ENTRY_IDENTITY)
+		return 0;
+	if (entry->flags & BW_ENTRY_CGROUP) {
+		entering->wanted = number;
+		entering->holds = false;
+		bpf_loop(BW_MAX_ENTRIES, bw_hold_entry, entering, 0);
+		if (!entering->holds)
+			return 0;
+	}
+	if (!entering->found || number + 1 < entering->found)
+		entering->found = number + 1;
+	return 1;
+}
+
+/* The names of control groups are walked like those of directories. */
+struct bw_groups {
+	struct bw_view *view;
+	struct bw_work *work;
+	__u32 state;
+};
+
+static long bw_descend_group(__u64 index, struct bw_groups *groups)
+{
+	struct bw_work *work = groups->work;
+	struct kernfs_node *node;
+	__u32 left = work->depth;
+	const char *name;
+	long length;
+
+	(void)index;
+	if (!left || groups->state >= BW_STEP_BROKEN)
+		return 1;
+	left--;
+	work->depth = left;
+	node = (struct kernfs_node *)work->dentries[left & (BW_MAX_DEPTH - 1)];
+	name = BPF_CORE_READ(node, name);
+	__builtin_memset(work->name, 0, sizeof(work->name));
+	length = bpf_probe_read_kernel_str(work->name, sizeof(work->name), name);
+	if (length < 2 || length > BW_MAX_NAME + 1) {
+		groups->state = BW_STEP_BROKEN;
+		return 1;
+	}
+	groups->state = bw_step_name(groups->view, groups->state, (const unsigned char *)name, length - 1);
+	return 0;
+}
+
+static __always_inline struct kernfs_node *bw_parent_group(struct kernfs_node *node)
+{
+	struct kernfs_node___since_6_15 *newer = (void *)node;
+
+	if (bpf_core_field_exists(newer->__parent))
+		return BPF_CORE_READ(newer, __parent);
+	return BPF_CORE_READ(node, parent);
+}
+
+static __noinline __u32 bw_group_state(struct bw_view *view, const struct bw_image_tail *tail)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct bw_groups groups = {.view = view, .state = tail->cgroups};
+	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct bw_work *work = bw_work();
+
+	if (!work || !groups.state)
+		return 0;
+	groups.work = work;
+	work->depth = BW_MAX_DEPTH;
+	for (int i = 0; i < 64; i++) {
+		struct kernfs_node *parent = bw_parent_group(node);
+
+		if (!parent) {
+			work->depth = i;
+			break;
+		}
+		work->dentries[i] = (__u64)node;
+		node = parent;
+	}
+	if (work->depth >= BW_MAX_DEPTH)
+		return 0;
+	bpf_loop(BW_MAX_DEPTH, bw_descend_group, &groups, 0);
+	return groups.state >= BW_STEP_BROKEN ? 0 : groups.state;
+}
+
+static __always_inline void bw_set_entries(struct bw_view *view, const struct bw_image_tail *tail, __u32 state, __u32 *first, __u32 *count)
+{
+	const struct bw_state *line = bw_state_at(view->image, view->head, state);
+	const struct bw_set *sets;
+
+	*count = 0;
+	if (!line)
+		return;
+	sets = bw_line(view->image, tail->set_line + (line->set >> 2));
+	if (!sets)
+		return;
+	*first = sets[line->set & 3].first_entry;
+	*count = sets[line->set & 3].entry_count;
+}
+
+/* The domain after exec of what is at STATE. */
+static __noinline __u32 bw_entered(struct bw_view *view, __u32 state)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct bw_entering entering = {.view = view};
+	const struct bw_entry *entry;
+	__u64 owner = bpf_get_current_uid_gid();
+
+	entering.tail = bw_line(view->image, 1);
+	if (!entering.tail || !entering.tail->entries)
+		return view->number;
+	entering.uid = owner;
+	entering.gid = owner >> 32;
+	entering.initial = BPF_CORE_READ(task, cred, user_ns, level) == 0;
+	bw_set_entries(view, entering.tail, bw_group_state(view, entering.tail), &entering.cgroup_first, &entering.cgroup_count);
+	if (state < BW_STEP_BROKEN) {
+		bw_set_entries(view, entering.tail, state, &entering.first, &entering.count);
+		bpf_loop(BW_MAX_ENTRIES, bw_try_entry, &entering, 0);
+	}
+	entering.first = entering.tail->any_entries;
+	entering.count = entering.tail->any_entry_count;
+	bpf_loop(BW_MAX_ENTRIES, bw_try_entry, &entering, 0);
+	if (!entering.found)
+		return view->number;
+	entry = bw_line(view->image, entering.tail->entry_line + entering.found - 1);
+	return entry ? entry->to : view->number;
+}
+
+/* Once an exec, with the file that was asked for: of a script the script. */
+static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_path)
+{
+	struct bw_view view;
+	struct bw_task *task = bw_current();
+	__u32 state, next;
+
+	view.task = task;
+	if (!bw_look(&view, task ? task->domain : 0))
+		return 0;
+	state = bw_state_of_file(&view, bprm->file, by_path);
+	next = bw_entered(&view, state);
+	if (next == view.number && !task)
+		return 0;
+	task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!task)
+		return -ENOMEM;
+	task->next = next + 1;
+	if (next != view.number) {
+		const struct bw_domain *domain = bw_line(view.image, view.head->domain_line + next * BW_DOMAIN_LINES);
+
+		if (!domain || domain->flags & BW_DOMAIN_SECURE_EXEC)
+			bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
+	}
+	return 0;
+}
+
+SEC("?lsm/bprm_creds_for_exec")
+int BPF_PROG(bprm_creds_for_exec, struct linux_binprm *bprm)
+{
+	return bw_creds_for_exec(bprm, false);
+}
+
+SEC("?lsm/bprm_creds_for_exec")
+int BPF_PROG(bprm_creds_for_exec_by_path, struct linux_binprm *bprm)
+{
+	return bw_creds_for_exec(bprm, true);
+}
+
+/* There is no way back from here: an exec that fails before it leaves the domain alone. */
+SEC("?lsm/bprm_committing_creds")
+int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
+{
+	struct bw_task *task = bw_current();
+	struct bw_view view;
+	struct bw_object object = {.hook = BW_HOOK_BPRM_CREDS_FOR_EXEC};
+	__u32 before;
+
+	if (!task || !task->next)
+		return 0;
+	before = task->domain;
+	task->domain = task->next - 1;
+	task->next = 0;
+	if (task->domain == before)
+		return 0;
+	view.task = task;
+	if (!bw_look(&view, task->domain))
+		return 0;
+	object.ops = BW_OP_EXEC;
+	object.set = BW_RULE_KNOWN;
+	object.peer_domain = before;
+	object.dentry = BPF_CORE_READ(bprm, file, f_path.dentry);
+	bw_tell(&view, &object, BW_TOLD_ENTERED, BW_OP_EXEC);
+	return 0;
+}
+
+SEC("?lsm/task_alloc")
+int BPF_PROG(task_alloc, struct task_struct *child, unsigned long flags)
+{
+	struct bw_task *task = bw_current(), *copy;
+
+	if (!task || !task->domain)
+		return 0;
+	copy = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!copy)
+		return -ENOMEM;
+	copy->domain = task->domain;
+	return 0;
+}
+
+static __always_inline int bw_file_op(struct file *file, __u32 hook, __u64 op, __u32 flags, bool by_path)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	__u32 state;
+
+	if (!bw_confined(&view))
+		return 0;
+	state = bw_state_of_file(&view, file, by_path);
+	object.hook = hook;
+	object.dentry = file->f_path.dentry;
+	object.ops = op;
+	object.open_flags = flags;
+	return bw_judge_state(&view, &object, state);
+}
+
+/* For each file of an exec: a script and its interpreter. */
+SEC("?lsm/bprm_check_security")
+int BPF_PROG(bprm_check_security, struct linux_binprm *bprm)
+{
+	return bw_file_op(bprm->file, BW_HOOK_BPRM_CHECK_SECURITY, BW_OP_EXEC, 0, false);
+}
+
+SEC("?lsm/bprm_check_security")
+int BPF_PROG(bprm_check_security_by_path, struct linux_binprm *bprm)
+{
+	return bw_file_op(bprm->file, BW_HOOK_BPRM_CHECK_SECURITY, BW_OP_EXEC, 0, true);
+}
+
+static __always_inline int bw_plain(__u32 hook, __u64 op, __u32 detail)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	struct bw_rights rights = {};
+	const struct bw_domain *domain;
+
+	if (!bw_confined(&view))
+		return 0;
+	object.hook = hook;
+	object.ops = op;
+	object.detail = detail;
+	object.set = view.domain->plain_set;
+	domain = view.domain;
+	{
+		const struct bw_cell *cell = bw_line(view.image, view.head->domain_line + view.number * BW_DOMAIN_LINES + 1);
+
+		if (!cell)
+			return -EACCES;
+		bw_add(&rights, cell);
+	}
+	(void)domain;
+	return bw_judge(&view, &object, &rights);
+}
+
+/* FILE is null for memory that is no file's, whatever a verifier believes: 6.12 would follow the null pointer. */
+SEC("?lsm/mmap_file")
+int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long prot)
+{
+	if (!(prot & PROT_EXEC))
+		return 0;
+	if (!file)
+		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
+	return bw_file_op(file, BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC, prot, false);
+}
+
+SEC("?lsm/mmap_file")
+int BPF_PROG(mmap_file_by_path, struct file *file, unsigned long reqprot, unsigned long prot)
+{
+	if (!(prot & PROT_EXEC))
+		return 0;
+	if (!file)
+		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
+	return bw_file_op(file, BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC, prot, true);
+}
+
+/* A private mapping that was written to is no longer the file's (anon_vma), and is judged as both. */
+static __always_inline int bw_mprotect(struct vm_area_struct *vma, unsigned long prot, bool by_path)
+{
+	struct file *file;
+	int refused = 0;
+
+	if (!(prot & PROT_EXEC))
+		return 0;
+	file = vma->vm_file;
+	if (!file || vma->anon_vma)
+		refused = bw_plain(BW_HOOK_FILE_MPROTECT, BW_OP_MAP_ANON_EXEC, prot);
+	if (refused || !file)
+		return refused;
+	return bw_file_op(file, BW_HOOK_FILE_MPROTECT, BW_OP_MAP_EXEC, prot, by_path);
+}
+
+SEC("?lsm/file_mprotect")
+int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+{
+	return bw_mprotect(vma, prot, false);
+}
+
+SEC("?lsm/file_mprotect")
+int BPF_PROG(file_mprotect_by_path, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+{
+	return bw_mprotect(vma, prot, true);
+}
+#endif

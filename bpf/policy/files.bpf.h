@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Files and names: what is opened, made, removed, renamed and changed. */
+#ifndef BPFWARDEN_POLICY_FILES_BPF_H
+#define BPFWARDEN_POLICY_FILES_BPF_H
+
+#include "decide.bpf.h"
+
+#define FMODE_READ   0x1
+#define FMODE_WRITE  0x2
+#define FMODE_EXEC   0x20 /* in f_flags as in f_mode; no user can set it in an open */
+#define O_APPEND     02000
+#define S_IFMT       0170000
+#define S_IFREG      0100000
+#define S_IFDIR      0040000
+
+/* Whether the kernel does this with other credentials than the task's: an overlay on its layers. Tasks in a domain get no
+ * io_uring personalities (uring_override_creds), the one way for a task to do that itself. */
+static __always_inline __u8 bw_on_behalf(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->cred != task->real_cred ? BW_EVENT_IN_KERNEL : 0;
+}
+
+static __always_inline __u32 bw_state_of_file(struct bw_view *view, struct file *file, bool by_path)
+{
+	return by_path ? bw_file_path(view, file) : bw_path(view, file->f_path.dentry);
+}
+
+static __always_inline int bw_file_open(struct file *file, bool by_path)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	__u32 state;
+
+	if (file->f_flags & FMODE_EXEC) /* bprm_check_security and mmap_file decide about it */
+		return 0;
+	if (!bw_confined(&view))
+		return 0;
+	/* The walk comes first in every hook: what is known before it would multiply what is to be verified. */
+	state = bw_state_of_file(&view, file, by_path);
+	object.hook = BW_HOOK_FILE_OPEN;
+	object.dentry = file->f_path.dentry;
+	object.open_flags = file->f_flags;
+	object.flags = bw_on_behalf();
+	if (file->f_mode & FMODE_READ)
+		object.ops |= BW_OP_READ;
+	if (file->f_mode & FMODE_WRITE)
+		object.ops |= object.open_flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
+	return bw_judge_state(&view, &object, state);
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(file_open, struct file *file)
+{
+	return bw_file_open(file, false);
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(file_open_by_path, struct file *file)
+{
+	return bw_file_open(file, true);
+}
+
+/* From 6.2. Before, ftruncate asks path_truncate too. */
+static __always_inline int bw_file_truncate(struct file *file, bool by_path)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	__u32 state;
+
+	if (!bw_confined(&view))
+		return 0;
+	state = bw_state_of_file(&view, file, by_path);
+	object.hook = BW_HOOK_FILE_TRUNCATE;
+	object.dentry = file->f_path.dentry;
+	object.ops = BW_OP_TRUNCATE;
+	object.flags = bw_on_behalf();
+	return bw_judge_state(&view, &object, state);
+}
+
+SEC("?lsm/file_truncate")
+int BPF_PROG(file_truncate, struct file *file)
+{
+	return bw_file_truncate(file, false);
+}
+
+SEC("?lsm/file_truncate")
+int BPF_PROG(file_truncate_by_path, struct file *file)
+{
+	return bw_file_truncate(file, true);
+}
+
+/* One name, one operation. */
+static __always_inline int bw_one(struct dentry *dentry, __u32 hook, __u64 op, __u32 detail)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	__u32 state;
+
+	if (!bw_confined(&view))
+		return 0;
+	state = bw_path(&view, dentry);
+	object.hook = hook;
+	object.dentry = dentry;
+	object.ops = op;
+	object.detail = detail;
+	object.flags = bw_on_behalf();
+	return bw_judge_state(&view, &object, state);
+}
+
+SEC("?lsm/path_truncate")
+int BPF_PROG(path_truncate, struct path *path)
+{
+	return bw_one(path->dentry, BW_HOOK_PATH_TRUNCATE, BW_OP_TRUNCATE, 0);
+}
+
+SEC("?lsm/path_mknod")
+int BPF_PROG(path_mknod, struct path *directory, struct dentry *dentry, unsigned int mode)
+{
+	__u32 type = mode & S_IFMT;
+
+	return bw_one(dentry, BW_HOOK_PATH_MKNOD, type == S_IFREG || !type ? BW_OP_CREATE : BW_OP_MKNOD, mode);
+}
+
+SEC("?lsm/path_mkdir")
+int BPF_PROG(path_mkdir, struct path *directory, struct dentry *dentry, unsigned int mode)
+{
+	return bw_one(dentry, BW_HOOK_PATH_MKDIR, BW_OP_MKDIR, mode);
+}
+
+SEC("?lsm/path_symlink")
+int BPF_PROG(path_symlink, struct path *directory, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_PATH_SYMLINK, BW_OP_SYMLINK, 0);
+}
+
+SEC("?lsm/path_unlink")
+int BPF_PROG(path_unlink, struct path *directory, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_PATH_UNLINK, BW_OP_DELETE, 0);
+}
+
+SEC("?lsm/path_rmdir")
+int BPF_PROG(path_rmdir, struct path *directory, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_PATH_RMDIR, BW_OP_DELETE, 0);
+}
+
+SEC("?lsm/path_chmod")
+int BPF_PROG(path_chmod, struct path *path, unsigned int mode)
+{
+	return bw_one(path->dentry, BW_HOOK_PATH_CHMOD, BW_OP_CHMOD, mode);
+}
+
+SEC("?lsm/path_chown")
+int BPF_PROG(path_chown, struct path *path)
+{
+	return bw_one(path->dentry, BW_HOOK_PATH_CHOWN, BW_OP_CHOWN, 0);
+}
+
+SEC("?lsm/path_chroot")
+int BPF_PROG(path_chroot, struct path *path)
+{
+	return bw_one(path->dentry, BW_HOOK_PATH_CHROOT, BW_OP_CHROOT, 0);
+}
+
+/*
+ * A file gets another name. What the new name permits, the old one must permit too, or the rename would be the way around the rule; and a
+ * directory in which a deny rule could match something must keep the place that the rule speaks of.
+ */
+static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook, __u64 op, bool replaces)
+{
+	struct bw_view view;
+	struct bw_object object = {};
+	struct bw_rights had = {}, gets = {};
+	const struct bw_domain *domain;
+	const struct bw_state *was;
+	__u32 from, to, set;
+	int refused;
+
+	if (!bw_confined(&view))
+		return 0;
+	domain = view.domain;
+	from = bw_path(&view, old);
+	to = bw_path(&view, new);
+	object.hook = hook;
+	object.dentry = old;
+	object.second = new;
+	object.flags = bw_on_behalf();
+	object.ops = op;
+	if (!bw_rights_at(&view, from, &had, &object.set) || !bw_rights_at(&view, to, &gets, &set))
+		return bw_judge_blind(&view, &object);
+	refused = bw_judge(&view, &object, &had);
+	if (refused)
+		return refused;
+	object.set = set;
+	object.dentry = new;
+	object.second = old;
+	if (replaces)
+		object.ops |= BW_OP_DELETE;
+	refused = bw_judge(&view, &object, &gets);
+	if (refused || object.flags & BW_EVENT_IN_KERNEL)
+		return refused;
+	{
+		__u64 permitted = ~(gets.deny | (domain->default_deny & ~gets.allow)) & BW_OPS_OF_CONTENT;
+		struct bw_outcome more = {.denied = permitted & (had.deny | (domain->default_deny & ~had.allow))};
+		struct inode *inode = old->d_inode;
+
+		if (inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR && from != to) {
+			const __u64 *live;
+
+			more.denied = 0;
+			was = bw_state_at(view.image, view.head, from);
+			if (was) {
+				const struct bw_image_tail *tail = bw_line(view.image, 1);
+
+				live = tail ? bw_line(view.image, tail->live_line + (was->live >> 1)) : NULL;
+				if (live && live[((was->live & 1) << 2) | ((view.number >> 6) & 3)] >> (view.number & 63) & 1)
+					more.denied = op;
+			}
+		}
+		if (!more.denied)
+			return 0;
+		object.dentry = old;
+		object.second = new;
+		object.ops = more.denied;
+		object.flags |= BW_EVENT_GAINS;
+		return bw_answer(&view, &object, &more);
+	}
+}
+
+SEC("?lsm/path_rename")
+int BPF_PROG(path_rename, struct path *old_directory, struct dentry *old, struct path *new_directory, struct dentry *new)
+{
+	return bw_second_name(old, new, BW_HOOK_PATH_RENAME, BW_OP_RENAME, BPF_CORE_READ(new, d_inode) != NULL);
+}
+
+SEC("?lsm/path_link")
+int BPF_PROG(path_link, struct dentry *old, struct path *new_directory, struct dentry *new)
+{
+	return bw_second_name(old, new, BW_HOOK_PATH_LINK, BW_OP_LINK, false);
+}
+
+/* The dentry's place in the arguments: one later where they begin with a mount's ids (6.3: mnt_idmap; before: user_namespace). */
+SEC("?lsm/inode_setxattr")
+int BPF_PROG(inode_setxattr, void *ids, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_INODE_SETXATTR, BW_OP_SETXATTR, 0);
+}
+
+SEC("?lsm/inode_removexattr")
+int BPF_PROG(inode_removexattr, void *ids, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_INODE_REMOVEXATTR, BW_OP_SETXATTR, 0);
+}
+
+/* From 6.2; before, ACLs are set as xattrs. */
+SEC("?lsm/inode_set_acl")
+int BPF_PROG(inode_set_acl, void *ids, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_INODE_SET_ACL, BW_OP_SETXATTR, 0);
+}
+
+SEC("?lsm/inode_remove_acl")
+int BPF_PROG(inode_remove_acl, void *ids, struct dentry *dentry)
+{
+	return bw_one(dentry, BW_HOOK_INODE_REMOVE_ACL, BW_OP_SETXATTR, 0);
+}
+#endif

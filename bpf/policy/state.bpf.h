@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the programs keep: the image in force, who is in which domain, where superblocks are mounted, what is known about directories. */
+#ifndef BPFWARDEN_POLICY_STATE_BPF_H
+#define BPFWARDEN_POLICY_STATE_BPF_H
+
+#include "kernel.h"
+#include "policy_event.h"
+
+typedef void *bw_image_t;
+static __always_inline const void *bw_line(bw_image_t image, __u32 line)
+{
+	return bpf_map_lookup_elem(image, &line);
+}
+#include "policy_match.h"
+
+/* 0: in force; 1: what was before, in force again when control.rollback_at has come. */
+struct bw_images {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, BW_LINE_SIZE);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct bw_images);
+} images SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bw_control);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct bw_task);
+} tasks SEC(".maps");
+
+/* By device number of the superblock. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct bw_mounted);
+} mounted SEC(".maps");
+
+/*
+ * Where a task works on what does not fit its stack. Programs are preemptible, and a task runs one of these hooks at a time: in a map by
+ * processor another task could write over it between two instructions. What is decided by and what is told are apart: a signal that an
+ * interrupt sends is told in the middle of whatever the task does.
+ */
+struct bw_work {
+	__u64 dentries[BW_MAX_DEPTH];
+	__u32 depth;
+	__u32 reserved;
+	__u64 name[BW_MAX_NAME / 8 + 1];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct bw_work);
+} works SEC(".maps");
+
+struct bw_view {
+	bw_image_t image;
+	const struct bw_image_head *head;
+	const struct bw_domain *domain;
+	struct bw_task *task; /* null of a task that is in no domain */
+	__u32 number;         /* of the domain */
+	__u32 mounts;
+	/* A name of up to BW_EDGE_INLINE bytes that is just being looked at. Here, as the 512 bytes of stack are for all frames together. */
+	__u64 words[BW_ROOM_SHORT / 8];
+};
+
+static __always_inline struct bw_control *bw_control(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+/* Taken once in a hook: everything it decides comes from this image. */
+static __always_inline bw_image_t bw_image(const struct bw_control *now)
+{
+	__u32 slot = 0;
+
+	if (now->rollback_at && now->rollback_at <= bpf_ktime_get_boot_ns())
+		slot = 1;
+	return bpf_map_lookup_elem(&images, &slot);
+}
+
+/* The task's entry. A task without storage of any BPF program is the common case, and seen without a call. */
+static __always_inline struct bw_task *bw_current(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!task->bpf_storage)
+		return NULL;
+	return bpf_task_storage_get(&tasks, task, 0, 0);
+}
+
+static __always_inline struct bw_work *bw_work(void)
+{
+	return bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* Whether DOMAIN of the image in force has anything to say. Not when there is no policy. */
+static __always_inline bool bw_look(struct bw_view *view, __u32 domain)
+{
+	struct bw_control *now = bw_control();
+
+	if (!now)
+		return false;
+	view->mounts = now->mounts;
+	view->image = bw_image(now);
+	if (!view->image)
+		return false;
+	view->head = bw_line(view->image, 0);
+	if (!view->head || domain >= view->head->domains)
+		return false;
+	view->number = domain;
+	view->domain = bw_line(view->image, view->head->domain_line + domain * BW_DOMAIN_LINES);
+	return view->domain != NULL;
+}
+
+static __always_inline bool bw_confined(struct bw_view *view)
+{
+	view->task = bw_current();
+	return view->task && view->task->domain && bw_look(view, view->task->domain);
+}
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the policy's programs tell, and the small state that user space and they share. */
+#ifndef BPFWARDEN_POLICY_EVENT_H
+#define BPFWARDEN_POLICY_EVENT_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/* One word of it decides which image is in force; all else is counts. In a map of its own, which user space writes. */
+struct bw_control {
+	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
+	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
+	__u32 reserved;
+	__u64 lost_denials; /* events that the rings had no room for */
+	__u64 lost_others;
+	__u64 blind;        /* names that could not be told */
+	__u64 torn;         /* walks that were repeated because of a rename */
+};
+
+/* Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. */
+#define BW_MOUNTED_IMAGES 4
+#define BW_MOUNTED_TEXT   208
+struct bw_mounted {
+	struct {
+		__u32 generation;
+		__u32 state;
+	} in[BW_MOUNTED_IMAGES];
+	__u16 length;
+	char text[BW_MOUNTED_TEXT - 2]; /* "" for "/"; "/tmp" */
+	__u8 reserved[16];
+};
+
+/* A task that is in a domain. */
+struct bw_task {
+	__u32 domain;
+	__u32 next; /* during exec: the domain afterwards, +1 */
+};
+
+enum bw_hook {
+	BW_HOOK_NONE,
+	BW_HOOK_FILE_OPEN,
+	BW_HOOK_FILE_TRUNCATE,
+	BW_HOOK_PATH_TRUNCATE,
+	BW_HOOK_PATH_MKNOD,
+	BW_HOOK_PATH_MKDIR,
+	BW_HOOK_PATH_SYMLINK,
+	BW_HOOK_PATH_UNLINK,
+	BW_HOOK_PATH_RMDIR,
+	BW_HOOK_PATH_RENAME,
+	BW_HOOK_PATH_LINK,
+	BW_HOOK_PATH_CHMOD,
+	BW_HOOK_PATH_CHOWN,
+	BW_HOOK_PATH_CHROOT,
+	BW_HOOK_INODE_SETXATTR,
+	BW_HOOK_INODE_REMOVEXATTR,
+	BW_HOOK_INODE_SET_ACL,
+	BW_HOOK_INODE_REMOVE_ACL,
+	BW_HOOK_BPRM_CREDS_FOR_EXEC,
+	BW_HOOK_BPRM_CHECK_SECURITY,
+	BW_HOOK_MMAP_FILE,
+	BW_HOOK_FILE_MPROTECT,
+	BW_HOOK_SB_MOUNT,
+	BW_HOOK_SB_UMOUNT,
+	BW_HOOK_MOVE_MOUNT,
+	BW_HOOK_SB_PIVOTROOT,
+	BW_HOOK_SOCKET_CREATE,
+	BW_HOOK_SOCKET_BIND,
+	BW_HOOK_SOCKET_CONNECT,
+	BW_HOOK_SOCKET_SENDMSG,
+	BW_HOOK_SOCKET_LISTEN,
+	BW_HOOK_SOCKET_ACCEPT,
+	BW_HOOK_PTRACE_ACCESS_CHECK,
+	BW_HOOK_PTRACE_TRACEME,
+	BW_HOOK_TASK_KILL,
+	BW_HOOK_CAPABLE,
+	BW_HOOK_BPF,
+	BW_HOOK_PERF_EVENT_OPEN,
+	BW_HOOK_KERNEL_MODULE,
+	BW_HOOK_USERNS_CREATE,
+	BW_HOOK_URING,
+	BW_HOOK_TASK_ALLOC,
+	BW_HOOKS
+};
+
+#define BW_TOLD_DENIED  1
+#define BW_TOLD_WARNED  2 /* would have been denied, if the rule or policy were not in audit mode */
+#define BW_TOLD_AUDITED 3 /* permitted, and an audit rule wants to know */
+#define BW_TOLD_ENTERED 4 /* a domain, by exec */
+
+#define BW_EVENT_BLIND     (1u << 0) /* the name could not be told, or not in time */
+#define BW_EVENT_DELETED   (1u << 1) /* the name was deleted */
+#define BW_EVENT_DETACHED  (1u << 2) /* the path is from the root of its file system, and begins with its type */
+#define BW_EVENT_CUT       (1u << 3) /* a text did not fit */
+#define BW_EVENT_IN_KERNEL (1u << 4) /* done by the kernel on the process's behalf (an overlay's own files) */
+
+#define BW_EVENT_GAINS     (1u << 5) /* the new name would permit what the old one does not */
+
+#define BW_EVENT_PARENTS 4
+#define BW_EVENT_TEXTS   5
+enum bw_text { BW_TEXT_PATH, BW_TEXT_SECOND, BW_TEXT_EXE, BW_TEXT_CWD, BW_TEXT_ROOT };
+#define BW_EVENT_TEXT_MAX  4096 /* of one */
+#define BW_EVENT_TEXT_ROOM 8192 /* of all */
+
+/* The fixed part; the texts follow, in the order of enum bw_text, none with a final zero. */
+struct bw_event {
+	__u64 number;      /* of this processor, in this ring: a gap is a loss */
+	__u64 time;        /* CLOCK_BOOTTIME, ns */
+	__u32 cpu;
+	__u16 hook;        /* enum bw_hook */
+	__u8 told;         /* BW_TOLD_* */
+	__u8 flags;        /* BW_EVENT_* */
+	__u32 generation;
+	__u32 domain;
+	__u64 ops;         /* asked for */
+	__u64 decided;     /* of these: those that it is told for */
+	__u32 rule;        /* number of the rule; 0: the default */
+	__u32 next_domain; /* BW_TOLD_ENTERED */
+
+	__u32 pid, tid, uid, gid;
+	__u64 start_time;  /* of the process, CLOCK_BOOTTIME ns */
+	__u64 cgroup;
+	__u32 userns;      /* inode number, as in /proc/PID/ns/user */
+	__u32 exe_device;
+	__u64 exe_inode;
+	char comm[16];
+	struct {
+		__u32 pid;
+		char comm[16];
+	} parents[BW_EVENT_PARENTS]; /* nearest first; pid 0: no more */
+
+	__u32 device;      /* of the target */
+	__u32 mode;        /* type and permissions */
+	__u64 inode;
+	__u32 inode_generation;
+	__u32 open_flags;  /* O_* of an open, PROT_* of a mapping, MNT_* … */
+	__u32 peer_pid;    /* of ptrace and signals */
+	__u32 peer_domain;
+	__u32 detail;      /* signal, capability, bpf command, … */
+	__u16 family;
+	__u16 port;
+	__u8 address[16];
+	__u16 texts[BW_EVENT_TEXTS]; /* lengths */
+	__u16 reserved[3];
+};
+#define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
+
+#ifdef __cplusplus
+static_assert(sizeof(bw_control) == 48 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
+#else
+_Static_assert(sizeof(struct bw_control) == 48 && sizeof(struct bw_mounted) == 256 &&
+	       sizeof(struct bw_event) == 272, "the same for everybody");
+#endif
+#endif
