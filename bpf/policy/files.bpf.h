@@ -165,81 +165,101 @@ int BPF_PROG(path_chroot, struct path *path)
 	return bw_one(path->dentry, BW_HOOK_PATH_CHROOT, BW_OP_CHROOT, 0);
 }
 
+struct bw_names {
+	struct dentry *old, *new;
+	__u64 op;
+	__u32 hook;
+	bool replaces;
+};
+
+/* Whether a deny rule could match something below a directory at STATE. */
+static __always_inline bool bw_is_live(struct bw_view *view, __u32 state)
+{
+	const struct bw_state *line = bw_state_at(view->image, view->head, state);
+	const struct bw_image_tail *tail = bw_line(view->image, 1);
+	const __u64 *live;
+	__u32 word;
+
+	if (!line || !tail)
+		return true;
+	live = bw_line(view->image, tail->live_line + (line->live >> 1));
+	word = (line->live & 1) << 2 | (view->number >> 6 & 3);
+	barrier_var(word);
+	return !live || live[word & 7] >> (view->number & 63) & 1;
+}
+
+static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work, struct bw_names *names)
+{
+	struct bw_object object = {.hook = names->hook, .ops = names->op, .dentry = names->old, .second = names->new};
+	struct bw_outcome gains = {};
+	struct dentry *old = names->old;
+	struct inode *inode;
+	__u64 permitted;
+	__u32 set = 0;
+	int refused;
+
+	object.flags = bw_on_behalf();
+	__builtin_memset(&work->had, 0, sizeof(work->had));
+	__builtin_memset(&work->gets, 0, sizeof(work->gets));
+	if (!bw_rights_at(view, work->from, &work->had, &object.set) || !bw_rights_at(view, work->to, &work->gets, &set))
+		return bw_judge_blind(view, &object);
+	refused = bw_judge(view, &object, &work->had);
+	if (refused)
+		return refused;
+	object.set = set;
+	object.dentry = names->new;
+	object.second = names->old;
+	if (names->replaces)
+		object.ops |= BW_OP_DELETE;
+	refused = bw_judge(view, &object, &work->gets);
+	if (refused || object.flags & BW_EVENT_IN_KERNEL)
+		return refused;
+	inode = BPF_CORE_READ(old, d_inode);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR) {
+		if (work->from != work->to && bw_is_live(view, work->from))
+			gains.denied = names->op;
+	} else {
+		permitted = ~(work->gets.deny | (view->domain->default_deny & ~work->gets.allow)) & BW_OPS_OF_CONTENT;
+		gains.denied = permitted & (work->had.deny | (view->domain->default_deny & ~work->had.allow));
+	}
+	if (!gains.denied)
+		return 0;
+	object.ops = gains.denied;
+	object.flags |= BW_EVENT_GAINS;
+	return bw_answer(view, &object, &gains);
+}
+
 /*
  * A file gets another name. What the new name permits, the old one must permit too, or the rename would be the way around the rule; and a
  * directory in which a deny rule could match something must keep the place that the rule speaks of.
  */
-static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook, __u64 op, bool replaces)
+static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook, __u64 op)
 {
+	struct bw_names names = {.old = old, .new = new, .op = op, .hook = hook};
 	struct bw_view view;
-	struct bw_object object = {};
-	struct bw_rights had = {}, gets = {};
-	const struct bw_domain *domain;
-	const struct bw_state *was;
-	__u32 from, to, set;
-	int refused;
+	struct bw_work *work;
 
 	if (!bw_confined(&view))
 		return 0;
-	domain = view.domain;
-	from = bw_path(&view, old);
-	to = bw_path(&view, new);
-	object.hook = hook;
-	object.dentry = old;
-	object.second = new;
-	object.flags = bw_on_behalf();
-	object.ops = op;
-	if (!bw_rights_at(&view, from, &had, &object.set) || !bw_rights_at(&view, to, &gets, &set))
-		return bw_judge_blind(&view, &object);
-	refused = bw_judge(&view, &object, &had);
-	if (refused)
-		return refused;
-	object.set = set;
-	object.dentry = new;
-	object.second = old;
-	if (replaces)
-		object.ops |= BW_OP_DELETE;
-	refused = bw_judge(&view, &object, &gets);
-	if (refused || object.flags & BW_EVENT_IN_KERNEL)
-		return refused;
-	{
-		__u64 permitted = ~(gets.deny | (domain->default_deny & ~gets.allow)) & BW_OPS_OF_CONTENT;
-		struct bw_outcome more = {.denied = permitted & (had.deny | (domain->default_deny & ~had.allow))};
-		struct inode *inode = old->d_inode;
-
-		if (inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR && from != to) {
-			const __u64 *live;
-
-			more.denied = 0;
-			was = bw_state_at(view.image, view.head, from);
-			if (was) {
-				const struct bw_image_tail *tail = bw_line(view.image, 1);
-
-				live = tail ? bw_line(view.image, tail->live_line + (was->live >> 1)) : NULL;
-				if (live && live[((was->live & 1) << 2) | ((view.number >> 6) & 3)] >> (view.number & 63) & 1)
-					more.denied = op;
-			}
-		}
-		if (!more.denied)
-			return 0;
-		object.dentry = old;
-		object.second = new;
-		object.ops = more.denied;
-		object.flags |= BW_EVENT_GAINS;
-		return bw_answer(&view, &object, &more);
-	}
+	work = bw_work();
+	if (!work)
+		return -ENOMEM;
+	work->from = bw_path(&view, old);
+	work->to = bw_path(&view, new);
+	names.replaces = op == BW_OP_RENAME && new->d_inode;
+	return bw_judge_names(&view, work, &names);
 }
 
 SEC("?lsm/path_rename")
 int BPF_PROG(path_rename, struct path *old_directory, struct dentry *old, struct path *new_directory, struct dentry *new)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_RENAME, BW_OP_RENAME, BPF_CORE_READ(new, d_inode) != NULL);
+	return bw_second_name(old, new, BW_HOOK_PATH_RENAME, BW_OP_RENAME);
 }
 
 SEC("?lsm/path_link")
 int BPF_PROG(path_link, struct dentry *old, struct path *new_directory, struct dentry *new)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_LINK, BW_OP_LINK, false);
+	return bw_second_name(old, new, BW_HOOK_PATH_LINK, BW_OP_LINK);
 }
 
 /* The dentry's place in the arguments: one later where they begin with a mount's ids (6.3: mnt_idmap; before: user_namespace). */

@@ -61,6 +61,8 @@ struct bw_work {
 	__u32 depth;
 	__u32 reserved;
 	__u64 name[BW_MAX_NAME / 8 + 1];
+	struct bw_rights had, gets; /* by the old and the new name */
+	__u32 from, to;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

@@ -48,6 +48,7 @@ struct bw_telling {
 	__u32 reserved;
 	__u64 roots[BW_EVENT_TEXTS];   /* dentries that the texts are of */
 	__u64 dentry;
+	char type[32];
 	__u64 dentries[BW_MAX_DEPTH];
 };
 struct {
@@ -58,7 +59,10 @@ struct {
 } tellings SEC(".maps");
 
 struct bw_address {
-	__u8 bytes[16];
+	union {
+		__u8 bytes[16];
+		__u64 words[2];
+	};
 	__u16 family, port;
 	__u32 reserved;
 };
@@ -152,13 +156,12 @@ static long bw_append_path(__u64 index, struct bw_writing *writing)
 	if (place) {
 		bw_append(telling, place->text, place->length);
 	} else {
-		char type[32];
-		long length = bpf_probe_read_kernel_str(type, sizeof(type) - 1, BPF_CORE_READ(sb, s_type, name));
+		long length = bpf_probe_read_kernel_str(telling->type, sizeof(telling->type), BPF_CORE_READ(sb, s_type, name));
 		const char colon = ':';
 
 		telling->event.flags |= BW_EVENT_DETACHED;
-		if (length > 1 && length < (long)sizeof(type))
-			bw_append(telling, type, length - 1);
+		if (length > 1)
+			bw_append(telling, telling->type, length - 1);
 		bw_append(telling, &colon, 1);
 	}
 	if (!telling->left && (!place || !place->length)) {
@@ -309,10 +312,9 @@ static __noinline bool bw_send(struct bw_view *view, struct bw_telling *telling)
 	return !bpf_ringbuf_output(&others, telling, sizeof(struct bw_event) + length, 0);
 }
 
-/* False: the event is lost, and counted. */
-static __noinline bool bw_tell(struct bw_view *view, struct bw_object *object, __u32 told, __u64 decided)
+/* Takes a number and writes down what the hook knows. Null: this event is lost. */
+static __noinline struct bw_telling *bw_begin(struct bw_view *view, struct bw_object *object, __u32 told, __u64 decided)
 {
-	struct bw_control *now = bw_control();
 	struct bw_telling *telling;
 	__u32 cpu = bpf_get_smp_processor_id(), slot = cpu & (BW_CPUS - 1);
 	__u64 *last, number;
@@ -320,38 +322,49 @@ static __noinline bool bw_tell(struct bw_view *view, struct bw_object *object, _
 	if (told != BW_TOLD_DENIED)
 		slot += BW_CPUS;
 	last = bpf_map_lookup_elem(&numbers, &slot);
-	if (!last || !now)
-		return false;
+	if (!last)
+		return NULL;
 	number = __sync_fetch_and_add(last, 1) + 1;
 	telling = bpf_task_storage_get(&tellings, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (telling) {
-		__builtin_memset(&telling->event, 0, sizeof(telling->event));
-		telling->event.number = number;
-		telling->event.time = bpf_ktime_get_boot_ns();
-		telling->event.cpu = cpu;
-		telling->event.hook = object->hook;
-		telling->event.told = told;
-		telling->event.flags = object->flags;
-		telling->event.generation = view->head->generation;
-		telling->event.domain = view->number;
-		telling->event.ops = object->ops;
-		telling->event.decided = decided;
-		telling->event.open_flags = object->open_flags;
-		telling->event.detail = object->detail;
-		telling->event.peer_pid = object->peer_pid;
-		telling->event.peer_domain = object->peer_domain;
-		if (object->address) {
-			telling->event.family = object->address->family;
-			telling->event.port = object->address->port;
-			__builtin_memcpy(telling->event.address, object->address->bytes, sizeof(telling->event.address));
-		}
-		telling->set = object->set;
-		telling->roots[BW_TEXT_PATH] = (__u64)object->dentry;
-		telling->roots[BW_TEXT_SECOND] = (__u64)object->second;
-		if (bw_send(view, telling))
-			return true;
+	if (!telling)
+		return NULL;
+	__builtin_memset(&telling->event, 0, sizeof(telling->event));
+	telling->event.number = number;
+	telling->event.time = bpf_ktime_get_boot_ns();
+	telling->event.cpu = cpu;
+	telling->event.hook = object->hook;
+	telling->event.told = told;
+	telling->event.flags = object->flags;
+	telling->event.generation = view->head->generation;
+	telling->event.domain = view->number;
+	telling->event.ops = object->ops;
+	telling->event.decided = decided;
+	telling->event.open_flags = object->open_flags;
+	telling->event.detail = object->detail;
+	telling->event.peer_pid = object->peer_pid;
+	telling->event.peer_domain = object->peer_domain;
+	if (object->address) {
+		telling->event.family = object->address->family;
+		telling->event.port = object->address->port;
+		__builtin_memcpy(telling->event.address, object->address->bytes, sizeof(telling->event.address));
 	}
-	__sync_fetch_and_add(slot < BW_CPUS ? &now->lost_denials : &now->lost_others, 1);
+	telling->set = object->set;
+	telling->roots[BW_TEXT_PATH] = (__u64)object->dentry;
+	telling->roots[BW_TEXT_SECOND] = (__u64)object->second;
+	return telling;
+}
+
+/* False: the event is lost, and counted. */
+static __always_inline bool bw_tell(struct bw_view *view, struct bw_object *object, __u32 told, __u64 decided)
+{
+	struct bw_telling *telling = bw_begin(view, object, told, decided);
+	struct bw_control *now;
+
+	if (telling && bw_send(view, telling))
+		return true;
+	now = bw_control();
+	if (now)
+		__sync_fetch_and_add(told == BW_TOLD_DENIED ? &now->lost_denials : &now->lost_others, 1);
 	return false;
 }
 #endif

@@ -179,11 +179,17 @@ struct bw_net_rule {
 	__u64 ops;
 	__u32 effect;
 	__u32 number;     /* of the rule */
-	__u8 address[16]; /* network order; zeros behind an IPv4 one */
-	__u16 family;     /* AF_*, BW_NET_ANY */
-	__u16 prefix;     /* bits that count */
+	union {
+		__u8 address[16]; /* network order; zeros behind an IPv4 one */
+		__u64 address_words[2];
+	};
+	union {
+		__u8 mask[16]; /* of the bits that count */
+		__u64 mask_words[2];
+	};
+	__u16 family; /* AF_*, BW_NET_ANY */
 	__u16 port_first, port_last; /* host order */
-	__u32 reserved[6];
+	__u16 reserved[5];
 };
 
 #ifdef __cplusplus
