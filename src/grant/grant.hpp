@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "grant/diagnostic.hpp"
+#include "base/diagnostic.hpp"
 
 namespace bpfwarden::grant {
 

@@ -9,7 +9,7 @@
 
 #include "base/text.hpp"
 #include "grant/schema.hpp"
-#include "grant/toml.hpp"
+#include "base/toml.hpp"
 
 namespace bpfwarden::grant {
 
