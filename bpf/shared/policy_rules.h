@@ -27,12 +27,18 @@ struct bw_domain_peers { /* line 3 */
 	__u32 capability_set;
 };
 
+static __always_inline __u32 bw_identity_hash(__u32 device, __u64 inode)
+{
+	__u64 key[3] = {inode, device, 0};
+
+	return bw_edge_hash(0, 0, key);
+}
+
 /* The set of rules and ways in that are about this very file; 0: none. DEVICE: MAJOR << 20 | MINOR. */
 static __always_inline __u32 bw_identity_set(bw_image_t image, const struct bw_image_tail *tail, __u32 device, __u64 inode,
 					     __u32 generation)
 {
-	__u64 key[3] = {inode, device, 0};
-	__u32 hash = bw_edge_hash(0, 0, key);
+	__u32 hash = bw_identity_hash(device, inode);
 	__u32 bucket = hash & tail->identity_mask;
 
 	if (!tail->identities)
