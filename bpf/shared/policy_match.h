@@ -6,6 +6,10 @@
  *
  * Soundness: an image is trusted (written by us, then frozen), names are not. Names are compared byte by byte, never by their hash.
  * A missing line is an error of the image; the caller must refuse then.
+ *
+ * The loop over the bytes of a name is the includer's, as verifiers want theirs in another form than C++ has:
+ *	__u32 bw_glob_name(image, head, __u32 row, const __u64 *words, __u32 length, __u32 room)
+ * is bw_glob_byte() for each byte, until the row is 0 or BW_STEP_BROKEN; it is declared here and defined where this is included.
  */
 #ifndef BPFWARDEN_POLICY_MATCH_H
 #define BPFWARDEN_POLICY_MATCH_H
@@ -35,18 +39,19 @@ static __always_inline __u32 bw_edge_second(__u32 hash, __u32 mask)
 	return (hash ^ ((hash >> 16) | 1)) & mask;
 }
 
-/* The first 24 bytes of a name decide about its bucket; of a short name they are all of it, with the length in the last. */
-struct bw_name {
-	__u64 words[32]; /* zeros behind the name, to the end */
-	__u32 length;    /* 1 … BW_MAX_NAME */
-};
+/*
+ * A name is given as WORDS with zeros behind it, in memory of ROOM bytes: BW_ROOM_SHORT for a name of up to BW_EDGE_INLINE bytes, BW_ROOM_LONG
+ * for any. ROOM is a constant of each place that calls.
+ */
+#define BW_ROOM_SHORT 32
+#define BW_ROOM_LONG  256
 
 static __always_inline __u64 bw_length_tag(__u32 length)
 {
 	return (__u64)(length > BW_EDGE_INLINE ? BW_EDGE_LONG : length) << 56;
 }
 
-/* Byte 23 is the length's: a longer name is hashed by 23 bytes, and compared by all. */
+/* Byte 23 is the length's: a longer name is hashed by its first 23 bytes, and compared by all. */
 static __always_inline void bw_name_key(const __u64 *words, __u32 length, __u64 key[3])
 {
 	key[0] = words[0];
@@ -82,7 +87,7 @@ static __always_inline int bw_same_text(bw_image_t image, __u32 line, const __u6
 
 /* The target of the edge with this name, 0 if there is none. */
 static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_head *head, __u32 from, const __u64 *words,
-				     __u32 length)
+				     __u32 length, __u32 room)
 {
 	__u64 key[3];
 	__u32 hash, bucket;
@@ -103,7 +108,7 @@ static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_hea
 			if (length <= BW_EDGE_INLINE) {
 				if (edge->words[0] == key[0] && edge->words[1] == key[1] && edge->words[2] == key[2])
 					return edge->to;
-			} else if (edge->longer.tag == BW_EDGE_LONG && edge->longer.length == length &&
+			} else if (room >= BW_ROOM_LONG && edge->longer.tag == BW_EDGE_LONG && edge->longer.length == length &&
 				   bw_same_text(image, edge->longer.text_line, words, length)) {
 				return edge->to;
 			}
@@ -121,40 +126,40 @@ static __always_inline __u32 bw_word(bw_image_t image, __u32 line, __u32 at, __u
 	return words ? words[at & 15] : otherwise;
 }
 
-/* Which end of the byte automaton the whole name comes to from ROW; 0 if no glob matches it. */
-static __always_inline __u32 bw_glob(bw_image_t image, const struct bw_image_head *head, __u32 row, const __u64 *words, __u32 length)
+/* One byte further in the byte automaton. Row 0: nothing can match any more; BW_STEP_BROKEN is no row. */
+static __always_inline __u32 bw_glob_byte(bw_image_t image, const struct bw_image_head *head, __u32 row, __u8 byte)
 {
-	const __u8 *name = (const __u8 *)words;
+	return bw_word(image, head->glob_line, row * 256 + byte, BW_STEP_BROKEN);
+}
 
-	for (__u32 i = 0; i < BW_MAX_NAME; i++) {
-		if (i >= length)
-			break;
-		row = bw_word(image, head->glob_line, row * 256 + name[i & 255], BW_STEP_BROKEN);
-		if (!row) /* nothing can match any more */
-			return 0;
-		if (row == BW_STEP_BROKEN)
-			return row;
-	}
+/* Which of its ends the byte automaton has come to with a name that ended in ROW; 0 where no glob matches. */
+static __always_inline __u32 bw_glob_end(bw_image_t image, const struct bw_image_head *head, __u32 row)
+{
+	if (!row || row >= BW_STEP_BROKEN)
+		return row;
 	return bw_word(image, head->glob_end_line, row, BW_STEP_BROKEN);
 }
 
-/* One component further. WORDS: the name with zeros behind it, 24 bytes for a name up to BW_EDGE_INLINE, else 256. */
+static __u32 bw_glob_name(bw_image_t image, const struct bw_image_head *head, __u32 row, const __u64 *words, __u32 length,
+			  __u32 room);
+
+/* One component further. */
 static __always_inline __u32 bw_step(bw_image_t image, const struct bw_image_head *head, __u32 state, const __u64 *words,
-				     __u32 length)
+				     __u32 length, __u32 room)
 {
 	const struct bw_state *now;
 	__u32 to, end;
 
 	if (!state)
 		return 0;
-	to = bw_edge(image, head, state, words, length);
+	to = bw_edge(image, head, state, words, length, room);
 	if (to)
 		return to;
 	now = bw_state_at(image, head, state);
 	if (!now)
 		return BW_STEP_BROKEN;
 	if (now->glob) {
-		end = bw_glob(image, head, now->glob, words, length);
+		end = bw_glob_end(image, head, bw_glob_name(image, head, now->glob, words, length, room));
 		if (end == BW_STEP_BROKEN)
 			return end;
 		if (end)

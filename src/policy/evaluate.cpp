@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/evaluate.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/text.hpp"
 #include "policy/shared_evaluator.hpp"
@@ -38,9 +40,18 @@ static std::optional<std::uint32_t> walk(bw_image_t image, const bw_image_head& 
     for (const auto name : names) {
         if (name.size() > BW_MAX_NAME) return std::nullopt;
         const NameWords words(name);
-        state = bw_step(image, &head, state, words.words(), words.length());
+        state = bw_step(image, &head, state, words.words(), words.length(), BW_ROOM_LONG);
     }
     return state;
+}
+
+// File systems that the kernel mounts for itself and nobody else can: what is in them has no place that a pattern
+// could have meant.
+static bool is_kernels_own(const SplitPath& path) {
+    static constexpr std::string_view types[] = {"anon_inodefs", "bdev",   "dmabuf",    "nsfs",
+                                                 "pidfs",        "pipefs", "secretmem", "sockfs"};
+    if (std::ranges::find(types, path.names[0]) != std::end(types)) return true;
+    return path.names.size() == 2 && path.names[1].starts_with("memfd:");
 }
 
 std::optional<std::uint32_t> Image::state_of(Start from, std::string_view path) const {
@@ -48,6 +59,8 @@ std::optional<std::uint32_t> Image::state_of(Start from, std::string_view path) 
     auto way = split_path(path);
     if (from == Start::types) way = {from, {path}};
     const std::size_t more = from == Start::detached ? 1 : 0;
+    if (more && !walk(lines_, head_, head_.detached, {way.names.data(), 1}, 1).value_or(0) && !is_kernels_own(way))
+        return std::nullopt;
     return walk(lines_, head_, starts[static_cast<std::size_t>(from)], way.names, BW_MAX_DEPTH + more);
 }
 
@@ -178,57 +191,75 @@ static constexpr std::uint32_t effect_of(Verdict verdict) {
     return effects[static_cast<std::size_t>(verdict)];
 }
 
+static void tidy(std::vector<Mention>& mentions) {
+    const auto key = [](const Mention& one) { return std::pair(one.rule, one.effect); };
+    std::ranges::sort(mentions, {}, key);
+    const auto rest = std::ranges::unique(mentions, {}, key);
+    mentions.erase(rest.begin(), rest.end());
+}
+
+Decision Image::of_sets(std::span<const std::uint32_t> sets, std::uint32_t domain, Operations op,
+                        const Outcome& outcome, unsigned capability) const {
+    Decision decision{verdict_of(outcome, op)};
+    for (const auto number : sets) {
+        if (!decision.rule)
+            decision.rule = bw_rule_of(lines_, &tail_, number, domain, op, effect_of(decision.verdict), capability);
+        const auto* set = bw_set_at(lines_, &tail_, number);
+        for (__u32 i = 0; set && i < set->rule_count; ++i) {
+            const auto line = tail_.rule_line + bw_word(lines_, tail_.list_line, set->first_rule + i, 0);
+            const auto* rule = static_cast<const bw_rule*>(bw_line(lines_, line));
+            if (rule && rule->ops & op && rule->domains[domain / 64] >> domain % 64 & 1 &&
+                (op != BW_OP_CAPABLE || rule->capabilities >> capability & 1))
+                decision.matched.push_back({rule->number, rule->effect});
+        }
+    }
+    tidy(decision.matched);
+    return decision;
+}
+
 Decision Image::file_decision(std::uint32_t domain, Operations op, const FileName& file) const {
-    Decision decision{verdict_of(on_file(domain, op, file), op)};
     const auto sets = sets_of(domain, file);
-    if (!sets) return decision;
+    if (!sets) return {verdict_of(broken(op), op)};
+    const std::uint32_t all[] = {sets->path, sets->type, sets->identity};
+    auto decision = of_sets(all, domain, op, on_file(domain, op, file));
     decision.blind = sets->blind;
-    for (const auto set : {sets->path, sets->type, sets->identity})
-        if (!decision.rule) decision.rule = bw_rule_of(lines_, &tail_, set, domain, op, effect_of(decision.verdict), 0);
-    decision.by_default = !decision.rule;
     return decision;
 }
 
 Decision Image::address_decision(std::uint32_t domain, Operations op, Address address) const {
     Decision decision{verdict_of(on_address(domain, op, address), op)};
     const auto* lines = domain_at(lines_, head_, domain);
+    const auto of = normal(address, op);
+    for (__u32 i = 0; lines && i < lines->net_count; ++i) {
+        const auto* rule = static_cast<const bw_net_rule*>(bw_line(lines_, tail_.net_line + lines->net_first + i));
+        if (rule && rule->ops & op && bw_net_matches(rule, &of, op))
+            decision.matched.push_back({rule->number, rule->effect});
+    }
+    tidy(decision.matched);
     bw_rights rights{};
     bw_told told{};
-    const auto of = normal(address, op);
     if (lines && bw_add_net(lines_, &tail_, lines, &of, op, &rights, &told) == 0)
         decision.rule = told.rules[effect_of(decision.verdict)];
-    decision.by_default = !decision.rule;
-    return decision;
-}
-
-static Decision by_set(bw_image_t image, const bw_image_tail& tail, std::uint32_t set, std::uint32_t domain,
-                       Operations op, Verdict verdict, unsigned capability = 0) {
-    Decision decision{verdict};
-    decision.rule = bw_rule_of(image, &tail, set, domain, op, effect_of(verdict), capability);
-    decision.by_default = !decision.rule;
     return decision;
 }
 
 Decision Image::domain_decision(std::uint32_t domain, Operations op, std::uint32_t peer) const {
-    const auto verdict = verdict_of(on_domain(domain, op, peer), op);
+    const auto outcome = on_domain(domain, op, peer);
     const auto* lines = domain_at(lines_, head_, domain);
-    if (!lines) return {verdict};
-    const auto set = bw_word(lines_, tail_.list_line, lines->peer_sets + peer, 0);
-    return by_set(lines_, tail_, set, domain, op, verdict);
+    const std::uint32_t set[] = {lines ? bw_word(lines_, tail_.list_line, lines->peer_sets + peer, 0) : 0};
+    return of_sets(set, domain, op, outcome);
 }
 
 Decision Image::capability_decision(std::uint32_t domain, unsigned capability) const {
-    const auto verdict = verdict_of(on_capability(domain, capability), BW_OP_CAPABLE);
     const auto* lines = domain_at(lines_, head_, domain);
-    if (!lines) return {verdict};
-    return by_set(lines_, tail_, lines->capability_set, domain, BW_OP_CAPABLE, verdict, capability);
+    const std::uint32_t set[] = {lines ? lines->capability_set : 0};
+    return of_sets(set, domain, BW_OP_CAPABLE, on_capability(domain, capability), capability);
 }
 
 Decision Image::plain_decision(std::uint32_t domain, Operations op) const {
-    const auto verdict = verdict_of(on_nothing(domain, op), op);
     const auto* lines = domain_at(lines_, head_, domain);
-    if (!lines) return {verdict};
-    return by_set(lines_, tail_, lines->plain_set, domain, op, verdict);
+    const std::uint32_t set[] = {lines ? lines->plain_set : 0};
+    return of_sets(set, domain, op, on_nothing(domain, op));
 }
 
 std::optional<std::uint32_t> Image::entry(const Exec& exec) const {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/compile.hpp"
 
@@ -43,13 +44,16 @@ struct Exec {
 // Of one operation: how it is decided, and by which rule (0: by the domain's default).
 enum class Verdict { allowed, audited, would_deny, denied };
 std::string_view name_of(Verdict verdict);
+struct Mention {
+    std::uint32_t rule = 0, effect = 0;  // BW_EFFECT_*
+};
 struct Decision {
     Verdict verdict = Verdict::allowed;
     std::uint32_t rule = 0;
-    // The default decided; else `rule` did. In an image that says nothing about the operation both are false.
-    bool by_default = false;
-    // The name could not be told, and something might have refused.
+    // The file's name cannot be told, so whatever a deny of the domain could have refused is refused.
     bool blind = false;
+    // Every rule that says something about it, ascending.
+    std::vector<Mention> matched;
 };
 
 class Image {
@@ -58,7 +62,8 @@ class Image {
     explicit Image(std::span<const Line> lines);
     explicit Image(const Compiled& compiled) : Image(compiled.lines) {}
 
-    // The state after the names of `path`; nothing for one that cannot be told: too deep, or with a name too long.
+    // The state after the names of `path`; nothing for one that cannot be told: too deep, with a name too long, or in a
+    // file system of a type that no pattern has and that anybody may mount.
     std::optional<std::uint32_t> state_of(Start from, std::string_view path) const;
     std::uint32_t set_of(std::uint32_t state) const;
 
@@ -82,6 +87,8 @@ class Image {
 
   private:
     struct Sets;
+    Decision of_sets(std::span<const std::uint32_t> sets, std::uint32_t domain, Operations op, const Outcome& outcome,
+                     unsigned capability = 0) const;
     std::optional<Sets> sets_of(std::uint32_t domain, const FileName& file) const;
 
     std::span<const Line> lines_;

@@ -23,6 +23,13 @@ inline const void* bw_line(bw_image_t image, __u32 line) {
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #include "shared/policy_rules.h"
+
+static inline __u32 bw_glob_name(bw_image_t image, const struct bw_image_head* head, __u32 row, const __u64* words,
+                                 __u32 length, __u32) {
+    const auto* bytes = (const __u8*)words;
+    for (__u32 i = 0; i < length && row && row != BW_STEP_BROKEN; ++i) row = bw_glob_byte(image, head, row, bytes[i]);
+    return row;
+}
 #pragma GCC diagnostic pop
 
 namespace bpfwarden::policy {
