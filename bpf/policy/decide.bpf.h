@@ -25,6 +25,45 @@ static __always_inline bool bw_rights_at(struct bw_view *view, __u32 state, stru
 	return true;
 }
 
+static __always_inline bool bw_add_set(struct bw_view *view, __u32 set, struct bw_rights *rights)
+{
+	const struct bw_cell *cell = bw_cell(view->image, view->head, set, view->number);
+
+	if (!cell)
+		return false;
+	bw_add(rights, cell);
+	return true;
+}
+
+/* Rules by what a file is and by the type of where it is. Few policies have them. False: a broken image. */
+static __noinline bool bw_add_kinds(struct bw_view *view, struct dentry *dentry, struct bw_rights *rights)
+{
+	const struct bw_image_tail *tail = bw_line(view->image, 1);
+	const struct bw_state *line;
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	long length;
+	__u32 state;
+
+	if (!tail)
+		return false;
+	if (tail->types) {
+		__builtin_memset(view->words, 0, sizeof(view->words));
+		length = bpf_probe_read_kernel_str(view->words, BW_EDGE_INLINE + 1, BPF_CORE_READ(sb, s_type, name));
+		if (length < 2)
+			return false;
+		state = bw_step_short(view, tail->types, length - 1);
+		line = state < BW_STEP_BROKEN ? bw_state_at(view->image, view->head, state) : NULL;
+		if (!line)
+			return false;
+		view->type_set = line->set;
+	}
+	if (tail->identities && inode)
+		view->identity_set = bw_identity_set(view->image, tail, BPF_CORE_READ(sb, s_dev), BPF_CORE_READ(inode, i_ino),
+						     BPF_CORE_READ(inode, i_generation));
+	return bw_add_set(view, view->type_set, rights) && bw_add_set(view, view->identity_set, rights);
+}
+
 /* The slow end: something is refused or told. */
 static __noinline int bw_answer(struct bw_view *view, struct bw_object *object, struct bw_outcome *outcome)
 {
@@ -67,17 +106,32 @@ static __always_inline int bw_judge_blind(struct bw_view *view, struct bw_object
 	return bw_answer(view, object, &outcome);
 }
 
-static __always_inline int bw_judge_state(struct bw_view *view, struct bw_object *object, __u32 state)
+/* Whether the kernel does this with other credentials than the task's: an overlay on its layers. Tasks in a domain get no
+ * io_uring personalities (uring_override_creds), the one way for a task to do that itself. */
+static __always_inline __u8 bw_on_behalf(void)
 {
-	struct bw_rights rights = {};
+	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!bw_rights_at(view, state, &rights, &object->set))
-		return bw_judge_blind(view, object);
-	return bw_judge(view, object, &rights);
+	return task->cred != task->real_cred ? BW_EVENT_IN_KERNEL : 0;
 }
 
-static __always_inline int bw_judge_dentry(struct bw_view *view, struct bw_object *object)
+/* A hook, and a number that says more about what it was called for. */
+static __always_inline __u64 bw_what(__u32 hook, __u32 detail)
 {
-	return bw_judge_state(view, object, bw_path(view, object->dentry));
+	return (__u64)detail << 32 | hook;
+}
+
+/* After the walk, on a stack of its own: what is known before a walk would multiply what is to be verified of it, too. */
+static __noinline int bw_judge_file(struct bw_view *view, struct dentry *dentry, __u32 state, __u64 ops, __u64 what)
+{
+	struct bw_object object = {.dentry = dentry, .ops = ops, .hook = what, .detail = what >> 32};
+	struct bw_rights rights = {};
+
+	object.flags = bw_on_behalf();
+	if (!bw_rights_at(view, state, &rights, &object.set))
+		return bw_judge_blind(view, &object);
+	if (view->domain->flags & (BW_DOMAIN_BY_TYPE | BW_DOMAIN_BY_IDENTITY) && !bw_add_kinds(view, dentry, &rights))
+		return -EACCES;
+	return bw_judge(view, &object, &rights);
 }
 #endif

@@ -10,63 +10,63 @@
 struct bw_entering {
 	struct bw_view *view;
 	const struct bw_image_tail *tail;
+	struct bw_exec exec;
 	__u32 first, count;
-	__u32 uid, gid;
-	__u32 cgroup_first, cgroup_count; /* entries that the control group fits */
-	__u32 identity_first, identity_count;
-	__u32 wanted;
-	__u32 found; /* number of the best entry, +1 */
-	bool initial; /* user namespace */
-	bool holds;
+	__u32 found; /* the first way in that fits; BW_NO_ENTRY */
 };
 
-static __always_inline __u32 bw_listed(struct bw_entering *entering, __u32 at)
-{
-	const __u32 *list = bw_line(entering->view->image, entering->tail->list_line + (at >> 4));
+/* bw_holds_entry(), which goes by halves, is too many ways for a verifier. */
+struct bw_holding {
+	struct bw_view *view;
+	const struct bw_image_tail *tail;
+	__u32 first, count;
+	__u32 entry;
+	bool found;
+};
 
-	return list ? list[at & 15] : ~0u;
-}
-
-static long bw_hold_entry(__u64 index, struct bw_entering *entering)
+static long bw_hold(__u64 index, struct bw_holding *holding)
 {
-	if (index >= entering->cgroup_count)
+	if (index >= holding->count)
 		return 1;
-	if (bw_listed(entering, entering->cgroup_first + index) != entering->wanted)
+	if (bw_word(holding->view->image, holding->tail->list_line, holding->first + index, BW_NO_ENTRY) != holding->entry)
 		return 0;
-	entering->holds = true;
+	holding->found = true;
 	return 1;
 }
 
+static __noinline bool bw_set_holds(struct bw_view *view, const struct bw_image_tail *tail, __u32 set, __u32 entry)
+{
+	struct bw_holding holding = {.view = view, .tail = tail, .entry = entry};
+	const struct bw_set *of = set ? bw_set_at(view->image, tail, set) : NULL;
+
+	if (!of)
+		return false;
+	holding.first = of->first_entry;
+	holding.count = of->entry_count;
+	bpf_loop(BW_MAX_ENTRIES, bw_hold, &holding, 0);
+	return holding.found;
+}
+
+/* One step of bw_first_entry(). What is listed ascends. */
 static long bw_try_entry(__u64 index, struct bw_entering *entering)
 {
+	struct bw_view *view = entering->view;
 	const struct bw_entry *entry;
-	__u32 domain = entering->view->number, number;
+	__u32 number;
 
 	if (index >= entering->count)
 		return 1;
-	number = bw_listed(entering, entering->first + index);
-	entry = bw_line(entering->view->image, entering->tail->entry_line + number);
+	number = bw_word(view->image, entering->tail->list_line, entering->first + index, BW_NO_ENTRY);
+	if (number >= entering->found)
+		return 1;
+	entry = bw_line(view->image, entering->tail->entry_line + number);
 	if (!entry)
 		return 1;
-	if (!(entry->from[(domain >> 6) & 3] >> (domain & 63) & 1))
+	if (!bw_entry_fits(entry, &entering->exec,
+			   entry->flags & BW_ENTRY_CGROUP && bw_set_holds(view, entering->tail, entering->exec.cgroup_set, number),
+			   entry->flags & BW_ENTRY_IDENTITY && bw_set_holds(view, entering->tail, entering->exec.identity_set, number)))
 		return 0;
-	if (entering->uid < entry->uid_first || entering->uid > entry->uid_last || entering->gid < entry->gid_first ||
-	    entering->gid > entry->gid_last)
-		return 0;
-	if (((entry->flags & BW_ENTRY_USERNS_INIT) && !entering->initial) ||
-	    ((entry->flags & BW_ENTRY_USERNS_OTHER) && entering->initial))
-		return 0;
-	if (entry->flags & BW_ENTRY_IDENTITY)
-		return 0;
-	if (entry->flags & BW_ENTRY_CGROUP) {
-		entering->wanted = number;
-		entering->holds = false;
-		bpf_loop(BW_MAX_ENTRIES, bw_hold_entry, entering, 0);
-		if (!entering->holds)
-			return 0;
-	}
-	if (!entering->found || number + 1 < entering->found)
-		entering->found = number + 1;
+	entering->found = number;
 	return 1;
 }
 
@@ -138,46 +138,47 @@ static __noinline __u32 bw_group_state(struct bw_view *view, const struct bw_ima
 	return groups.state >= BW_STEP_BROKEN ? 0 : groups.state;
 }
 
-static __always_inline void bw_set_entries(struct bw_view *view, const struct bw_image_tail *tail, __u32 state, __u32 *first, __u32 *count)
+static __always_inline __u32 bw_set_of(struct bw_view *view, __u32 state)
 {
-	const struct bw_state *line = bw_state_at(view->image, view->head, state);
-	const struct bw_set *sets;
+	const struct bw_state *line = state < BW_STEP_BROKEN ? bw_state_at(view->image, view->head, state) : NULL;
 
-	*count = 0;
-	if (!line)
-		return;
-	sets = bw_line(view->image, tail->set_line + (line->set >> 2));
-	if (!sets)
-		return;
-	*first = sets[line->set & 3].first_entry;
-	*count = sets[line->set & 3].entry_count;
+	return line ? line->set : 0;
 }
 
-/* The domain after exec of what is at STATE. */
-static __noinline __u32 bw_entered(struct bw_view *view, __u32 state)
+/* The domain after exec of DENTRY's file, which is at STATE. */
+static __noinline __u32 bw_entered(struct bw_view *view, struct dentry *dentry, __u32 state)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct bw_entering entering = {.view = view};
+	struct bw_entering entering = {.view = view, .found = BW_NO_ENTRY};
 	const struct bw_entry *entry;
+	const struct bw_set *set;
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	__u64 owner = bpf_get_current_uid_gid();
 
 	entering.tail = bw_line(view->image, 1);
 	if (!entering.tail || !entering.tail->entries)
 		return view->number;
-	entering.uid = owner;
-	entering.gid = owner >> 32;
-	entering.initial = BPF_CORE_READ(task, cred, user_ns, level) == 0;
-	bw_set_entries(view, entering.tail, bw_group_state(view, entering.tail), &entering.cgroup_first, &entering.cgroup_count);
-	if (state < BW_STEP_BROKEN) {
-		bw_set_entries(view, entering.tail, state, &entering.first, &entering.count);
+	entering.exec.domain = view->number;
+	entering.exec.file_set = bw_set_of(view, state);
+	entering.exec.uid = owner;
+	entering.exec.gid = owner >> 32;
+	entering.exec.userns_init = BPF_CORE_READ(task, cred, user_ns, level) == 0;
+	entering.exec.cgroup_set = bw_set_of(view, bw_group_state(view, entering.tail));
+	if (entering.tail->identities)
+		entering.exec.identity_set = bw_identity_set(view->image, entering.tail, BPF_CORE_READ(dentry, d_sb, s_dev),
+							     BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_generation));
+	set = entering.exec.file_set ? bw_set_at(view->image, entering.tail, entering.exec.file_set) : NULL;
+	if (set) {
+		entering.first = set->first_entry;
+		entering.count = set->entry_count;
 		bpf_loop(BW_MAX_ENTRIES, bw_try_entry, &entering, 0);
 	}
 	entering.first = entering.tail->any_entries;
 	entering.count = entering.tail->any_entry_count;
 	bpf_loop(BW_MAX_ENTRIES, bw_try_entry, &entering, 0);
-	if (!entering.found)
+	if (entering.found == BW_NO_ENTRY)
 		return view->number;
-	entry = bw_line(view->image, entering.tail->entry_line + entering.found - 1);
+	entry = bw_line(view->image, entering.tail->entry_line + entering.found);
 	return entry ? entry->to : view->number;
 }
 
@@ -192,7 +193,7 @@ static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_
 	if (!bw_look(&view, task ? task->domain : 0))
 		return 0;
 	state = bw_state_of_file(&view, bprm->file, by_path);
-	next = bw_entered(&view, state);
+	next = bw_entered(&view, bprm->file->f_path.dentry, state);
 	if (next == view.number && !task)
 		return 0;
 	task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -261,57 +262,47 @@ int BPF_PROG(task_alloc, struct task_struct *child, unsigned long flags)
 	return 0;
 }
 
-static __always_inline int bw_file_op(struct file *file, __u32 hook, __u64 op, __u32 flags, bool by_path)
+static __always_inline int bw_file_op(struct file *file, __u64 op, __u64 what, bool by_path)
 {
 	struct bw_view view;
-	struct bw_object object = {};
-	__u32 state;
 
 	if (!bw_confined(&view))
 		return 0;
-	state = bw_state_of_file(&view, file, by_path);
-	object.hook = hook;
-	object.dentry = file->f_path.dentry;
-	object.ops = op;
-	object.open_flags = flags;
-	return bw_judge_state(&view, &object, state);
+	return bw_judge_file(&view, file->f_path.dentry, bw_state_of_file(&view, file, by_path), op, what);
 }
 
 /* For each file of an exec: a script and its interpreter. */
 SEC("?lsm/bprm_check_security")
 int BPF_PROG(bprm_check_security, struct linux_binprm *bprm)
 {
-	return bw_file_op(bprm->file, BW_HOOK_BPRM_CHECK_SECURITY, BW_OP_EXEC, 0, false);
+	return bw_file_op(bprm->file, BW_OP_EXEC, bw_what(BW_HOOK_BPRM_CHECK_SECURITY, 0), false);
 }
 
 SEC("?lsm/bprm_check_security")
 int BPF_PROG(bprm_check_security_by_path, struct linux_binprm *bprm)
 {
-	return bw_file_op(bprm->file, BW_HOOK_BPRM_CHECK_SECURITY, BW_OP_EXEC, 0, true);
+	return bw_file_op(bprm->file, BW_OP_EXEC, bw_what(BW_HOOK_BPRM_CHECK_SECURITY, 0), true);
 }
 
-static __always_inline int bw_plain(__u32 hook, __u64 op, __u32 detail)
+static __noinline int bw_plain(__u32 hook, __u64 op, __u32 detail)
 {
 	struct bw_view view;
 	struct bw_object object = {};
 	struct bw_rights rights = {};
-	const struct bw_domain *domain;
+	const struct bw_domain_peers *last;
+	const struct bw_cell *cell;
 
 	if (!bw_confined(&view))
 		return 0;
+	cell = bw_domain_line(view.image, view.head, view.number, 1);
+	last = bw_domain_line(view.image, view.head, view.number, 3);
+	if (!cell || !last)
+		return -EACCES;
+	bw_add(&rights, cell);
 	object.hook = hook;
 	object.ops = op;
 	object.detail = detail;
-	object.set = view.domain->plain_set;
-	domain = view.domain;
-	{
-		const struct bw_cell *cell = bw_line(view.image, view.head->domain_line + view.number * BW_DOMAIN_LINES + 1);
-
-		if (!cell)
-			return -EACCES;
-		bw_add(&rights, cell);
-	}
-	(void)domain;
+	object.set = last->plain_set;
 	return bw_judge(&view, &object, &rights);
 }
 
@@ -323,7 +314,7 @@ int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long 
 		return 0;
 	if (!file)
 		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
-	return bw_file_op(file, BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC, prot, false);
+	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_MMAP_FILE, prot), false);
 }
 
 SEC("?lsm/mmap_file")
@@ -333,7 +324,7 @@ int BPF_PROG(mmap_file_by_path, struct file *file, unsigned long reqprot, unsign
 		return 0;
 	if (!file)
 		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
-	return bw_file_op(file, BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC, prot, true);
+	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_MMAP_FILE, prot), true);
 }
 
 /* A private mapping that was written to is no longer the file's (anon_vma), and is judged as both. */
@@ -349,7 +340,7 @@ static __always_inline int bw_mprotect(struct vm_area_struct *vma, unsigned long
 		refused = bw_plain(BW_HOOK_FILE_MPROTECT, BW_OP_MAP_ANON_EXEC, prot);
 	if (refused || !file)
 		return refused;
-	return bw_file_op(file, BW_HOOK_FILE_MPROTECT, BW_OP_MAP_EXEC, prot, by_path);
+	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_FILE_MPROTECT, prot), by_path);
 }
 
 SEC("?lsm/file_mprotect")

@@ -13,15 +13,6 @@
 #define S_IFREG      0100000
 #define S_IFDIR      0040000
 
-/* Whether the kernel does this with other credentials than the task's: an overlay on its layers. Tasks in a domain get no
- * io_uring personalities (uring_override_creds), the one way for a task to do that itself. */
-static __always_inline __u8 bw_on_behalf(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->cred != task->real_cred ? BW_EVENT_IN_KERNEL : 0;
-}
-
 static __always_inline __u32 bw_state_of_file(struct bw_view *view, struct file *file, bool by_path)
 {
 	return by_path ? bw_file_path(view, file) : bw_path(view, file->f_path.dentry);
@@ -30,24 +21,19 @@ static __always_inline __u32 bw_state_of_file(struct bw_view *view, struct file 
 static __always_inline int bw_file_open(struct file *file, bool by_path)
 {
 	struct bw_view view;
-	struct bw_object object = {};
-	__u32 state;
+	__u32 state, flags = file->f_flags;
+	__u64 ops = 0;
 
-	if (file->f_flags & FMODE_EXEC) /* bprm_check_security and mmap_file decide about it */
+	if (flags & FMODE_EXEC) /* bprm_check_security and mmap_file decide about it */
 		return 0;
 	if (!bw_confined(&view))
 		return 0;
-	/* The walk comes first in every hook: what is known before it would multiply what is to be verified. */
 	state = bw_state_of_file(&view, file, by_path);
-	object.hook = BW_HOOK_FILE_OPEN;
-	object.dentry = file->f_path.dentry;
-	object.open_flags = file->f_flags;
-	object.flags = bw_on_behalf();
 	if (file->f_mode & FMODE_READ)
-		object.ops |= BW_OP_READ;
+		ops |= BW_OP_READ;
 	if (file->f_mode & FMODE_WRITE)
-		object.ops |= object.open_flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
-	return bw_judge_state(&view, &object, state);
+		ops |= flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
+	return bw_judge_file(&view, file->f_path.dentry, state, ops, bw_what(BW_HOOK_FILE_OPEN, flags));
 }
 
 SEC("?lsm/file_open")
@@ -66,17 +52,11 @@ int BPF_PROG(file_open_by_path, struct file *file)
 static __always_inline int bw_file_truncate(struct file *file, bool by_path)
 {
 	struct bw_view view;
-	struct bw_object object = {};
-	__u32 state;
 
 	if (!bw_confined(&view))
 		return 0;
-	state = bw_state_of_file(&view, file, by_path);
-	object.hook = BW_HOOK_FILE_TRUNCATE;
-	object.dentry = file->f_path.dentry;
-	object.ops = BW_OP_TRUNCATE;
-	object.flags = bw_on_behalf();
-	return bw_judge_state(&view, &object, state);
+	return bw_judge_file(&view, file->f_path.dentry, bw_state_of_file(&view, file, by_path), BW_OP_TRUNCATE,
+			     bw_what(BW_HOOK_FILE_TRUNCATE, 0));
 }
 
 SEC("?lsm/file_truncate")
@@ -95,18 +75,10 @@ int BPF_PROG(file_truncate_by_path, struct file *file)
 static __always_inline int bw_one(struct dentry *dentry, __u32 hook, __u64 op, __u32 detail)
 {
 	struct bw_view view;
-	struct bw_object object = {};
-	__u32 state;
 
 	if (!bw_confined(&view))
 		return 0;
-	state = bw_path(&view, dentry);
-	object.hook = hook;
-	object.dentry = dentry;
-	object.ops = op;
-	object.detail = detail;
-	object.flags = bw_on_behalf();
-	return bw_judge_state(&view, &object, state);
+	return bw_judge_file(&view, dentry, bw_path(&view, dentry), op, bw_what(hook, detail));
 }
 
 SEC("?lsm/path_truncate")
@@ -165,34 +137,11 @@ int BPF_PROG(path_chroot, struct path *path)
 	return bw_one(path->dentry, BW_HOOK_PATH_CHROOT, BW_OP_CHROOT, 0);
 }
 
-struct bw_names {
-	struct dentry *old, *new;
-	__u64 op;
-	__u32 hook;
-	bool replaces;
-};
-
-/* Whether a deny rule could match something below a directory at STATE. */
-static __always_inline bool bw_is_live(struct bw_view *view, __u32 state)
+static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work, struct dentry *old, struct dentry *new, __u32 hook)
 {
-	const struct bw_state *line = bw_state_at(view->image, view->head, state);
-	const struct bw_image_tail *tail = bw_line(view->image, 1);
-	const __u64 *live;
-	__u32 word;
-
-	if (!line || !tail)
-		return true;
-	live = bw_line(view->image, tail->live_line + (line->live >> 1));
-	word = (line->live & 1) << 2 | (view->number >> 6 & 3);
-	barrier_var(word);
-	return !live || live[word & 7] >> (view->number & 63) & 1;
-}
-
-static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work, struct bw_names *names)
-{
-	struct bw_object object = {.hook = names->hook, .ops = names->op, .dentry = names->old, .second = names->new};
+	__u64 op = hook == BW_HOOK_PATH_LINK ? BW_OP_LINK : BW_OP_RENAME;
+	struct bw_object object = {.hook = hook, .ops = op, .dentry = old, .second = new};
 	struct bw_outcome gains = {};
-	struct dentry *old = names->old;
 	struct inode *inode;
 	__u64 permitted;
 	__u32 set = 0;
@@ -207,24 +156,29 @@ static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work,
 	if (refused)
 		return refused;
 	object.set = set;
-	object.dentry = names->new;
-	object.second = names->old;
-	if (names->replaces)
+	object.dentry = new;
+	object.second = old;
+	if (op == BW_OP_RENAME && BPF_CORE_READ(new, d_inode))
 		object.ops |= BW_OP_DELETE;
 	refused = bw_judge(view, &object, &work->gets);
 	if (refused || object.flags & BW_EVENT_IN_KERNEL)
 		return refused;
 	inode = BPF_CORE_READ(old, d_inode);
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR) {
-		if (work->from != work->to && bw_is_live(view, work->from))
-			gains.denied = names->op;
+		const struct bw_image_tail *tail = bw_line(view->image, 1);
+		int moves = tail ? bw_moves(view->image, view->head, tail, view->number, work->from, work->to) : BW_LIVE_DENY;
+
+		if (moves == BW_LIVE_DENY)
+			gains.denied = op;
+		else if (moves)
+			gains.warned = op;
 	} else {
 		permitted = ~(work->gets.deny | (view->domain->default_deny & ~work->gets.allow)) & BW_OPS_OF_CONTENT;
 		gains.denied = permitted & (work->had.deny | (view->domain->default_deny & ~work->had.allow));
 	}
-	if (!gains.denied)
+	if (!(gains.denied | gains.warned))
 		return 0;
-	object.ops = gains.denied;
+	object.ops = gains.denied | gains.warned;
 	object.flags |= BW_EVENT_GAINS;
 	return bw_answer(view, &object, &gains);
 }
@@ -233,9 +187,8 @@ static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work,
  * A file gets another name. What the new name permits, the old one must permit too, or the rename would be the way around the rule; and a
  * directory in which a deny rule could match something must keep the place that the rule speaks of.
  */
-static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook, __u64 op)
+static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook)
 {
-	struct bw_names names = {.old = old, .new = new, .op = op, .hook = hook};
 	struct bw_view view;
 	struct bw_work *work;
 
@@ -246,20 +199,19 @@ static __always_inline int bw_second_name(struct dentry *old, struct dentry *new
 		return -ENOMEM;
 	work->from = bw_path(&view, old);
 	work->to = bw_path(&view, new);
-	names.replaces = op == BW_OP_RENAME && new->d_inode;
-	return bw_judge_names(&view, work, &names);
+	return bw_judge_names(&view, work, old, new, hook);
 }
 
 SEC("?lsm/path_rename")
 int BPF_PROG(path_rename, struct path *old_directory, struct dentry *old, struct path *new_directory, struct dentry *new)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_RENAME, BW_OP_RENAME);
+	return bw_second_name(old, new, BW_HOOK_PATH_RENAME);
 }
 
 SEC("?lsm/path_link")
 int BPF_PROG(path_link, struct dentry *old, struct path *new_directory, struct dentry *new)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_LINK, BW_OP_LINK);
+	return bw_second_name(old, new, BW_HOOK_PATH_LINK);
 }
 
 /* The dentry's place in the arguments: one later where they begin with a mount's ids (6.3: mnt_idmap; before: user_namespace). */

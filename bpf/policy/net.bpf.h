@@ -6,8 +6,8 @@
 #include "decide.bpf.h"
 
 #define AF_UNSPEC 0
-#define AF_INET   2
-#define AF_INET6  10
+#define AF_INET   BW_AF_INET
+#define AF_INET6  BW_AF_INET6
 
 struct bw_contact {
 	struct bw_view *view;
@@ -17,13 +17,7 @@ struct bw_contact {
 	__u32 rule[4]; /* the first of each effect */
 };
 
-/* Without a branch: each would double what is to be verified. */
-static __always_inline bool bw_outside(const struct bw_address *address, const struct bw_net_rule *rule)
-{
-	return ((address->words[0] ^ rule->address_words[0]) & rule->mask_words[0]) |
-	       ((address->words[1] ^ rule->address_words[1]) & rule->mask_words[1]);
-}
-
+/* One step of bw_add_net(). */
 static long bw_net_rule(__u64 index, struct bw_contact *contact)
 {
 	const struct bw_view *view = contact->view;
@@ -39,9 +33,7 @@ static long bw_net_rule(__u64 index, struct bw_contact *contact)
 	rule = bw_line(view->image, tail->net_line + view->domain->net_first + index);
 	if (!rule)
 		return 1;
-	if (!(rule->ops & contact->op) || (rule->family != BW_NET_ANY && rule->family != contact->address->family) ||
-	    contact->address->port < rule->port_first || contact->address->port > rule->port_last ||
-	    bw_outside(contact->address, rule))
+	if (!(rule->ops & contact->op) || !bw_net_matches(rule, contact->address, contact->op))
 		return 0;
 	effect = rule->effect;
 	if (effect == BW_EFFECT_ALLOW)
@@ -63,25 +55,13 @@ static __noinline int bw_contacts(struct bw_view *view, struct bw_address *addre
 	struct bw_object object = {.address = address, .hook = hook, .ops = op};
 	struct bw_outcome outcome;
 
+	bw_address_normal(address, op);
 	bpf_loop(BW_MAX_NET_RULES, bw_net_rule, &contact, 0);
 	outcome = bw_decide(&contact.rights, view->domain->default_deny, view->domain->default_warn, view->domain->default_audit, op);
 	object.set = BW_RULE_KNOWN | (outcome.denied	? contact.rule[BW_EFFECT_DENY]
 				      : outcome.warned ? contact.rule[BW_EFFECT_WARN]
 						       : contact.rule[BW_EFFECT_AUDIT]);
 	return bw_judge(view, &object, &contact.rights);
-}
-
-/* An IPv4 address in IPv6 clothes is an IPv4 address. */
-static __always_inline void bw_plain_address(struct bw_address *address)
-{
-	__u32 *words = (__u32 *)address->bytes;
-
-	if (address->family != AF_INET6 || words[0] || words[1] || words[2] != bpf_htonl(0xffff))
-		return;
-	address->family = AF_INET;
-	words[0] = words[3];
-	words[2] = 0;
-	words[3] = 0;
 }
 
 /* FALLBACK: the socket's family, for addresses that say none. */
@@ -99,7 +79,6 @@ static __always_inline void bw_read_address(struct bw_address *address, void *fr
 		bpf_probe_read_kernel(address->bytes, 4, from + 4);
 	else if (address->family == AF_INET6)
 		bpf_probe_read_kernel(address->bytes, 16, from + 8);
-	bw_plain_address(address);
 }
 
 SEC("?lsm/socket_create")
@@ -170,7 +149,6 @@ static __always_inline int bw_contact_own(struct socket *socket, __u64 op, __u32
 		BPF_CORE_READ_INTO((struct in6_addr *)address.bytes, sk, __sk_common.skc_v6_rcv_saddr);
 	else
 		address.port = 0;
-	bw_plain_address(&address);
 	return bw_contacts(&view, &address, op, hook);
 }
 

@@ -66,11 +66,19 @@ int BPF_PROG(uring_override_creds)
 	return task && task->domain ? -EPERM : 0;
 }
 
+static __always_inline __u32 bw_list_line(struct bw_view *view)
+{
+	const struct bw_image_tail *tail = bw_line(view->image, 1);
+
+	return tail ? tail->list_line : 0;
+}
+
 static __always_inline int bw_peer(struct task_struct *peer, __u32 hook, __u64 op, __u32 detail)
 {
 	struct bw_view view;
 	struct bw_object object = {};
 	struct bw_rights rights = {};
+	const struct bw_domain_peers *last;
 	const struct bw_cell *cell;
 	struct bw_task *other;
 
@@ -79,19 +87,17 @@ static __always_inline int bw_peer(struct task_struct *peer, __u32 hook, __u64 o
 	if ((__u32)peer->tgid == (__u32)(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	other = bpf_task_storage_get(&tasks, peer, 0, 0);
+	object.peer_domain = other ? other->domain : 0;
+	last = bw_domain_line(view.image, view.head, view.number, 3);
+	cell = bw_peer_cell(view.image, view.head, view.number, object.peer_domain);
+	if (!cell || !last)
+		return -EACCES;
+	bw_add(&rights, cell);
 	object.hook = hook;
 	object.ops = op;
 	object.detail = detail;
-	object.set = view.domain->plain_set;
+	object.set = bw_word(view.image, bw_list_line(&view), last->sets + object.peer_domain, 0);
 	object.peer_pid = peer->tgid;
-	object.peer_domain = other ? other->domain : 0;
-	if (object.peer_domain < view.head->domains) {
-		const struct bw_peers *peers = bw_line(view.image, view.head->domain_line + view.number * BW_DOMAIN_LINES + 3);
-
-		cell = peers ? bw_line(view.image, view.head->cell_line + peers->first_cell + object.peer_domain) : NULL;
-		if (cell)
-			bw_add(&rights, cell);
-	}
 	return bw_judge(&view, &object, &rights);
 }
 
@@ -119,30 +125,23 @@ int BPF_PROG(capable, struct cred *cred, struct user_namespace *ns, int capabili
 	struct bw_view view;
 	struct bw_object object = {};
 	struct bw_rights rights = {};
+	const struct bw_domain_peers *last;
 	const struct bw_cell *cell;
-	__u64 bit;
 
 	if (!bw_confined(&view))
 		return 0;
-	cell = bw_line(view.image, view.head->domain_line + view.number * BW_DOMAIN_LINES + 2);
-	if (!cell)
+	cell = bw_domain_line(view.image, view.head, view.number, 2);
+	last = bw_domain_line(view.image, view.head, view.number, 3);
+	if (!cell || !last)
 		return -EPERM;
-	bit = 1ull << (capability & 63);
-	if (cell->allow & bit)
-		rights.allow = BW_OP_CAPABLE;
-	if (cell->deny & bit)
-		rights.deny = BW_OP_CAPABLE;
-	if (cell->warn & bit)
-		rights.warn = BW_OP_CAPABLE;
-	if (cell->audit & bit)
-		rights.audit = BW_OP_CAPABLE;
+	bw_add_capability(&rights, cell, capability);
 	/* The kernel only asks whether it would be, and is not asked about it. */
 	if (options & CAP_OPT_NOAUDIT)
 		return bw_decide(&rights, view.domain->default_deny, 0, 0, BW_OP_CAPABLE).denied ? -EPERM : 0;
 	object.hook = BW_HOOK_CAPABLE;
 	object.ops = BW_OP_CAPABLE;
 	object.detail = capability;
-	object.set = view.domain->plain_set;
+	object.set = last->capability_set;
 	return bw_judge(&view, &object, &rights) ? -EPERM : 0;
 }
 

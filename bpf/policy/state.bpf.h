@@ -11,7 +11,7 @@ static __always_inline const void *bw_line(bw_image_t image, __u32 line)
 {
 	return bpf_map_lookup_elem(image, &line);
 }
-#include "policy_match.h"
+#include "policy_rules.h"
 
 /* 0: in force; 1: what was before, in force again when control.rollback_at has come. */
 struct bw_images {
@@ -78,6 +78,8 @@ struct bw_view {
 	struct bw_task *task; /* null of a task that is in no domain */
 	__u32 number;         /* of the domain */
 	__u32 mounts;
+	/* Sets of rules that are not by path: by type of file system, by identity. */
+	__u32 type_set, identity_set;
 	/* A name of up to BW_EDGE_INLINE bytes that is just being looked at. Here, as the 512 bytes of stack are for all frames together. */
 	__u64 words[BW_ROOM_SHORT / 8];
 };
@@ -136,6 +138,8 @@ static __always_inline bool bw_look(struct bw_view *view, __u32 domain)
 static __always_inline bool bw_confined(struct bw_view *view)
 {
 	view->task = bw_current();
+	view->type_set = 0;
+	view->identity_set = 0;
 	return view->task && view->task->domain && bw_look(view, view->task->domain);
 }
 #endif

@@ -44,7 +44,7 @@ struct bw_telling {
 	char text[BW_EVENT_TEXT_ROOM]; /* right behind the event: both are one record */
 	__u32 at;                      /* the text's end */
 	__u32 left;
-	__u32 set;                     /* of struct bw_object */
+	__u32 sets[3];                 /* of rules that match, by path, type and identity */
 	__u32 reserved;
 	__u64 roots[BW_EVENT_TEXTS];   /* dentries that the texts are of */
 	__u64 dentry;
@@ -58,15 +58,6 @@ struct {
 	__type(value, struct bw_telling);
 } tellings SEC(".maps");
 
-struct bw_address {
-	union {
-		__u8 bytes[16];
-		__u64 words[2];
-	};
-	__u16 family, port;
-	__u32 reserved;
-};
-
 /* What a hook knows of its object, for the event. Small: it is on the stack under every walk. */
 #define BW_RULE_KNOWN (1u << 31)
 struct bw_object {
@@ -74,7 +65,6 @@ struct bw_object {
 	struct dentry *dentry, *second;
 	const struct bw_address *address;
 	__u32 set; /* of the rules that match, or the number of the rule with BW_RULE_KNOWN */
-	__u32 open_flags;
 	__u32 detail;
 	__u32 peer_domain;
 	__u32 peer_pid;
@@ -180,49 +170,53 @@ struct bw_search {
 	__u32 first, count;
 	__u64 ops;
 	__u32 effect;
+	__u32 capability; /* ~0: it is about none */
 	__u32 found;
 };
 
+/* One step of bw_rule_of(), which is a loop that a verifier would go through again for each hook. */
 static long bw_search_rule(__u64 index, struct bw_search *search)
 {
 	struct bw_view *view = search->view;
-	const __u32 *list;
 	const struct bw_rule *rule;
-	__u32 at = search->first + index;
 
 	if (index >= search->count)
 		return 1;
-	list = bw_line(view->image, search->tail->list_line + (at >> 4));
-	if (!list)
-		return 1;
-	rule = bw_line(view->image, search->tail->rule_line + list[at & 15]);
+	rule = bw_line(view->image, search->tail->rule_line + bw_word(view->image, search->tail->list_line, search->first + index, 0));
 	if (!rule)
 		return 1;
 	if (rule->effect != search->effect || !(rule->ops & search->ops) ||
 	    !(rule->domains[(view->number >> 6) & 3] >> (view->number & 63) & 1))
 		return 0;
+	if (search->capability < 64 && !(rule->capabilities >> (search->capability & 63) & 1))
+		return 0;
 	search->found = rule->number;
 	return 1;
 }
 
-/* The rule that decided; 0: none did, the default. */
-static __always_inline __u32 bw_rule_of(struct bw_view *view, struct bw_telling *telling)
+static long bw_search_set(__u64 index, struct bw_writing *sought)
 {
-	struct bw_search search = {.view = view, .ops = telling->event.decided};
-	const struct bw_set *sets;
+	struct bw_telling *telling = sought->telling;
+	struct bw_search search = {.view = sought->view};
+	const struct bw_set *set;
 	__u8 told = telling->event.told;
 
+	if (index > 2)
+		return 1;
+	search.ops = telling->event.decided;
+	search.capability = search.ops == BW_OP_CAPABLE ? telling->event.detail : ~0u;
 	search.effect = told == BW_TOLD_DENIED ? BW_EFFECT_DENY : told == BW_TOLD_WARNED ? BW_EFFECT_WARN : BW_EFFECT_AUDIT;
-	search.tail = bw_line(view->image, 1);
+	search.tail = bw_line(search.view->image, 1);
 	if (!search.tail)
-		return 0;
-	sets = bw_line(view->image, search.tail->set_line + (telling->set >> 2));
-	if (!sets)
-		return 0;
-	search.first = sets[telling->set & 3].first_rule;
-	search.count = sets[telling->set & 3].rule_count;
+		return 1;
+	set = bw_set_at(search.view->image, search.tail, telling->sets[index]);
+	if (!set)
+		return 1;
+	search.first = set->first_rule;
+	search.count = set->rule_count;
 	bpf_loop(BW_MAX_TOLD, bw_search_rule, &search, 0);
-	return search.found;
+	telling->event.rule = search.found;
+	return search.found != 0;
 }
 
 static __always_inline void bw_count_hit(__u32 generation, __u32 rule)
@@ -287,7 +281,10 @@ static __noinline bool bw_send(struct bw_view *view, struct bw_telling *telling)
 	struct dentry *exe;
 	__u32 length;
 
-	telling->event.rule = telling->set & BW_RULE_KNOWN ? telling->set & ~BW_RULE_KNOWN : bw_rule_of(view, telling);
+	if (telling->sets[0] & BW_RULE_KNOWN)
+		telling->event.rule = telling->sets[0] & ~BW_RULE_KNOWN;
+	else
+		bpf_loop(3, bw_search_set, &writing, 0);
 	bw_count_hit(telling->event.generation, telling->event.rule);
 	bw_tell_actor(telling);
 	/* The file is held by the task's own memory. */
@@ -339,7 +336,6 @@ static __noinline struct bw_telling *bw_begin(struct bw_view *view, struct bw_ob
 	telling->event.domain = view->number;
 	telling->event.ops = object->ops;
 	telling->event.decided = decided;
-	telling->event.open_flags = object->open_flags;
 	telling->event.detail = object->detail;
 	telling->event.peer_pid = object->peer_pid;
 	telling->event.peer_domain = object->peer_domain;
@@ -348,7 +344,9 @@ static __noinline struct bw_telling *bw_begin(struct bw_view *view, struct bw_ob
 		telling->event.port = object->address->port;
 		__builtin_memcpy(telling->event.address, object->address->bytes, sizeof(telling->event.address));
 	}
-	telling->set = object->set;
+	telling->sets[0] = object->set;
+	telling->sets[1] = view->type_set;
+	telling->sets[2] = view->identity_set;
 	telling->roots[BW_TEXT_PATH] = (__u64)object->dentry;
 	telling->roots[BW_TEXT_SECOND] = (__u64)object->second;
 	return telling;

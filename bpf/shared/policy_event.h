@@ -133,10 +133,10 @@ struct bw_event {
 	__u32 mode;        /* type and permissions */
 	__u64 inode;
 	__u32 inode_generation;
-	__u32 open_flags;  /* O_* of an open, PROT_* of a mapping, MNT_* … */
+	__u32 reserved32;
 	__u32 peer_pid;    /* of ptrace and signals */
 	__u32 peer_domain;
-	__u32 detail;      /* signal, capability, bpf command, … */
+	__u32 detail;      /* O_* of an open, mode of what is made, PROT_* of a mapping, signal, capability, bpf command, … */
 	__u16 family;
 	__u16 port;
 	__u8 address[16];

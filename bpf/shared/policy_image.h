@@ -39,7 +39,7 @@ struct bw_image_head {
 	__u32 cell_index_line; /* __u32 [set][domain]: which cell */
 	__u32 cell_line;       /* struct bw_cell, 1 a line */
 	__u32 glob_line;       /* rows of the byte automaton: __u32 [256], 16 lines each */
-	__u32 glob_end_line;   /* __u32 each: state of the path after a name that ends here; BW_NO_STATE: none */
+	__u32 glob_end_line;   /* __u32 each: which of a state's targets a name leads to that ends here; 0: none */
 	__u32 root;            /* state at "/" of the policy's mount namespace */
 	__u32 detached;        /* state before the type of a file system that is not mounted there ("tmpfs:/a" is tmpfs, a) */
 };
@@ -61,16 +61,21 @@ struct bw_image_tail {
 	__u32 any_entries;     /* first in the list, of the entries without an executable */
 	__u32 any_entry_count;
 	__u32 net_line;        /* struct bw_net_rule, 1 a line */
-	__u32 live_line;       /* 256 bits each, half a line: domains that a deny below concerns */
+	__u32 live_line;       /* struct bw_live, 1 a line */
 };
 
-#define BW_NO_STATE 0xffffffffu
 /* State 0 matches nothing, here or below; its set is 0, which is empty. */
 struct bw_state {
-	__u32 set;   /* rules whose pattern ends here */
-	__u32 other; /* next, for a name that no edge has and no glob matches */
-	__u32 glob;  /* row of the byte automaton to start in, for names that no edge has; 0: none. Row 0 matches nothing */
-	__u32 live;  /* half line of live_line */
+	__u32 set;     /* rules whose pattern ends here */
+	__u32 other;   /* next, for a name that no edge has and no glob matches */
+	__u32 glob;    /* row of the byte automaton to start in, for names that no edge has; 0: none. Row 0 matches nothing */
+	__u32 targets; /* which __u32 of the image: first a line of live_line, then the state for each end of the byte automaton, from 1 */
+};
+
+/* Domains that may be refused (told of) something at this state or below: a directory must not leave it for where other rules hold. */
+struct bw_live {
+	__u64 deny[4];
+	__u64 warn[4];
 };
 
 /* A component that is written out. An edge's target already counts in the globs that match its name too. */
@@ -106,7 +111,7 @@ struct bw_cell {
 #define BW_DOMAIN_LOSS_DENIES (1u << 1) /* what cannot be told is refused */
 #define BW_DOMAIN_BY_TYPE     (1u << 2) /* has rules by type of file system */
 #define BW_DOMAIN_BY_IDENTITY (1u << 3)
-#define BW_DOMAIN_OWN_ROOT    (1u << 4) /* paths are read from the root of each file system, as if none were mounted */
+#define BW_DOMAIN_OWN_ROOT    (1u << 4) /* every path is read as if its file system were not mounted: "overlay:/etc/passwd" */
 struct bw_domain {
 	/* line 0: paths */
 	__u64 default_deny; /* enforced where no rule allows */
@@ -117,17 +122,19 @@ struct bw_domain {
 	__u32 flags;
 	__u32 net_first;    /* in net_line */
 	__u32 net_count;
-	__u32 plain_set;    /* of the rules without paths and addresses, to name the one that decided */
+	__u32 reserved;
 	__u64 reserved64;
 	/* line 1: what has no object (BW_OPS_PLAIN), by the same rules as a path */
 	struct bw_cell plain;
 	/* line 2: capabilities, a bit each */
 	struct bw_cell capabilities;
-	/* line 3 */
-	struct bw_peers {
-		__u32 first_cell; /* of `domains` cells of cell_line, one for each other domain */
-		__u32 reserved[15];
-	} peers;
+	/* line 3: other domains; __u32 index of the first of `domains` cells in cell_line */
+	__u32 peer_cells;
+	/* What tells the rule that decided: sets. Of a peer, the list has one for each, from here on. */
+	__u32 peer_sets;
+	__u32 plain_set;
+	__u32 capability_set;
+	__u32 reserved2[12];
 };
 
 /* A file by what it is: (device, inode) of its superblock, as the kernel numbers them. */
@@ -135,14 +142,15 @@ struct bw_identity {
 	__u32 device; /* MAJOR << 20 | MINOR */
 	__u32 set;    /* 0: free */
 	__u64 inode;
-	__u32 inode_generation;
+	__u32 inode_generation; /* counts too: a number that is used again is another file */
 	__u32 reserved[3];
 };
 
+/* What the list has for a set is in ascending order. */
 struct bw_set {
-	__u32 first_rule; /* in the list */
+	__u32 first_rule; /* in the list: a bw_rule's place in rule_line */
 	__u32 rule_count;
-	__u32 first_entry;
+	__u32 first_entry; /* in the list: a bw_entry's place in entry_line */
 	__u32 entry_count;
 };
 
@@ -170,7 +178,7 @@ struct bw_entry {
 	__u32 flags;
 	__u32 uid_first, uid_last;
 	__u32 gid_first, gid_last;
-	__u32 number;  /* of this entry */
+	__u32 number;  /* its place in entry_line */
 	__u32 reserved;
 };
 
@@ -194,11 +202,11 @@ struct bw_net_rule {
 
 #ifdef __cplusplus
 static_assert(sizeof(bw_image_head) == 64 && sizeof(bw_image_tail) == 64 && sizeof(bw_state) == 16 && sizeof(bw_edge) == 32);
-static_assert(sizeof(bw_cell) == 64 && sizeof(bw_domain) == 64 * BW_DOMAIN_LINES && sizeof(bw_identity) == 32 && sizeof(bw_set) == 16);
+static_assert(sizeof(bw_live) == 64 && sizeof(bw_cell) == 64 && sizeof(bw_domain) == 64 * BW_DOMAIN_LINES && sizeof(bw_identity) == 32 && sizeof(bw_set) == 16);
 static_assert(sizeof(bw_rule) == 64 && sizeof(bw_entry) == 64 && sizeof(bw_net_rule) == 64);
 #else
 _Static_assert(sizeof(struct bw_image_head) == 64 && sizeof(struct bw_image_tail) == 64 && sizeof(struct bw_state) == 16 &&
-	       sizeof(struct bw_edge) == 32 && sizeof(struct bw_cell) == 64 && sizeof(struct bw_domain) == 256 &&
+	       sizeof(struct bw_edge) == 32 && sizeof(struct bw_live) == 64 && sizeof(struct bw_cell) == 64 && sizeof(struct bw_domain) == 256 &&
 	       sizeof(struct bw_identity) == 32 && sizeof(struct bw_set) == 16 && sizeof(struct bw_rule) == 64 &&
 	       sizeof(struct bw_entry) == 64 && sizeof(struct bw_net_rule) == 64, "the image is the same for everybody");
 #endif

@@ -127,25 +127,26 @@ static __always_inline __u32 bw_edge(bw_image_t image, const struct bw_image_hea
 	return 0;
 }
 
+/* The __u32 number AT of those that begin at LINE; OTHERWISE if there is no such line. */
+static __always_inline __u32 bw_word(bw_image_t image, __u32 line, __u32 at, __u32 otherwise)
+{
+	const __u32 *words = (const __u32 *)bw_line(image, line + (at >> 4));
+
+	return words ? words[at & 15] : otherwise;
+}
+
 /* One byte further in the byte automaton. Row 0: nothing can match any more; BW_STEP_BROKEN is no row. */
 static __always_inline __u32 bw_glob_byte(bw_image_t image, const struct bw_image_head *head, __u32 row, __u8 byte)
 {
-	const __u32 *next = (const __u32 *)bw_line(image, head->glob_line + row * 16 + (byte >> 4));
-
-	return next ? next[byte & 15] : BW_STEP_BROKEN;
+	return bw_word(image, head->glob_line, row * 256 + byte, BW_STEP_BROKEN);
 }
 
-/* The state of the path after a name that ended in ROW; BW_NO_STATE where no glob matches. */
+/* Which of its ends the byte automaton has come to with a name that ended in ROW; 0 where no glob matches. */
 static __always_inline __u32 bw_glob_end(bw_image_t image, const struct bw_image_head *head, __u32 row)
 {
-	const __u32 *ends;
-
-	if (!row)
-		return BW_NO_STATE;
-	if (row >= BW_STEP_BROKEN)
-		return BW_STEP_BROKEN;
-	ends = (const __u32 *)bw_line(image, head->glob_end_line + (row >> 4));
-	return ends ? ends[row & 15] : BW_STEP_BROKEN;
+	if (!row || row >= BW_STEP_BROKEN)
+		return row;
+	return bw_word(image, head->glob_end_line, row, BW_STEP_BROKEN);
 }
 
 static __u32 bw_glob_name(bw_image_t image, const struct bw_image_head *head, __u32 row, const __u64 *words, __u32 length,
@@ -156,7 +157,7 @@ static __always_inline __u32 bw_step(bw_image_t image, const struct bw_image_hea
 				     __u32 length, __u32 room)
 {
 	const struct bw_state *now;
-	__u32 to;
+	__u32 to, end;
 
 	if (!state)
 		return 0;
@@ -167,9 +168,11 @@ static __always_inline __u32 bw_step(bw_image_t image, const struct bw_image_hea
 	if (!now)
 		return BW_STEP_BROKEN;
 	if (now->glob) {
-		to = bw_glob_end(image, head, bw_glob_name(image, head, now->glob, words, length, room));
-		if (to != BW_NO_STATE)
-			return to;
+		end = bw_glob_end(image, head, bw_glob_name(image, head, now->glob, words, length, room));
+		if (end == BW_STEP_BROKEN)
+			return end;
+		if (end)
+			return bw_word(image, 0, now->targets + end, BW_STEP_BROKEN);
 	}
 	return now->other;
 }
@@ -177,10 +180,35 @@ static __always_inline __u32 bw_step(bw_image_t image, const struct bw_image_hea
 /* What the rules of SET say to DOMAIN. */
 static __always_inline const struct bw_cell *bw_cell(bw_image_t image, const struct bw_image_head *head, __u32 set, __u32 domain)
 {
-	__u32 at = set * head->domains + domain;
-	const __u32 *index = (const __u32 *)bw_line(image, head->cell_index_line + (at >> 4));
+	__u32 cell = bw_word(image, head->cell_index_line, set * head->domains + domain, BW_STEP_BROKEN);
 
-	return index ? (const struct bw_cell *)bw_line(image, head->cell_line + index[at & 15]) : 0;
+	return cell == BW_STEP_BROKEN ? 0 : (const struct bw_cell *)bw_line(image, head->cell_line + cell);
+}
+
+/*
+ * Whether a directory may go from state FROM to state TO as far as its contents are concerned: 0 it may; else it would leave what is
+ * refused (BW_LIVE_DENY) or only told of (BW_LIVE_WARN) below it. In one and the same state the same rules hold, also below.
+ */
+#define BW_LIVE_DENY 1
+#define BW_LIVE_WARN 2
+static __always_inline int bw_moves(bw_image_t image, const struct bw_image_head *head, const struct bw_image_tail *tail,
+				    __u32 domain, __u32 from, __u32 to)
+{
+	const struct bw_state *state;
+	const struct bw_live *live = 0;
+	__u32 line;
+
+	if (from == to)
+		return 0;
+	state = bw_state_at(image, head, from);
+	if (state) {
+		line = bw_word(image, 0, state->targets, BW_STEP_BROKEN);
+		if (line != BW_STEP_BROKEN)
+			live = (const struct bw_live *)bw_line(image, tail->live_line + line);
+	}
+	if (!live || (live->deny[(domain >> 6) & 3] >> (domain & 63) & 1))
+		return BW_LIVE_DENY;
+	return live->warn[(domain >> 6) & 3] >> (domain & 63) & 1 ? BW_LIVE_WARN : 0;
 }
 
 /* Sums of cells: rules are alternatives, whatever they matched by. */

@@ -30,7 +30,7 @@ bool CallState::judge(const grant::Operation& operation) {
 bool CallState::may_outlive(std::string_view what) {
     const auto* grant = session.rights.forbids_not_revocable();
     if (grant == nullptr) return true;
-    const auto at = grant->not_revocable ? grant->not_revocable->at : grant::Position{grant->file, 0, 0};
+    const auto at = grant->not_revocable ? grant->not_revocable->at : Position{grant->file, 0, 0};
     return refused(EPERM, "session.not_revocable", at.text(),
                    fmt::format("{} would go on after the session is revoked, and the grant does not say "
                                "not_revocable = true",

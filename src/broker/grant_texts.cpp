@@ -59,7 +59,7 @@ Result<grant::Resolved> resolve(const GrantTexts& texts) {
     const auto top = texts.texts.find(texts.file);
     if (top == texts.texts.end()) return fail(Code::bad_input, "a grant came without its text");
     TextLoader loader(texts);
-    grant::Diagnostics problems;
+    Diagnostics problems;
     auto grant = grant::resolve(grant::Source{texts.file, texts.file, top->second}, loader, problems);
     if (!grant || !problems.ok()) return fail(Code::bad_input, "a grant that was valid is not any more");
     return std::move(*grant);

@@ -54,7 +54,7 @@ bool Rights::judges_digests() const {
                                [](const auto& grant) { return !grant.digests.empty() || !grant.signers.empty(); });
 }
 
-const grant::Position* Rights::asks_for_signers() const {
+const Position* Rights::asks_for_signers() const {
     const auto at = std::ranges::find_if(grants_, [](const auto& grant) { return !grant.signers.empty(); });
     return at == grants_.end() ? nullptr : &at->signers.front().at;
 }

@@ -31,7 +31,7 @@ class Rights {
     bool judges_digests() const;
 
     // Where the first grant that asks for them does; null: none.
-    const grant::Position* asks_for_signers() const;
+    const Position* asks_for_signers() const;
 
     const std::vector<grant::Resolved>& grants() const { return grants_; }
     const grant::Resolved& last() const { return grants_.back(); }

@@ -11,9 +11,9 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "base/toml.hpp"
 #include "cli/filter.hpp"
 #include "filter/action.hpp"
-#include "grant/toml.hpp"
 #include "kernel/process.hpp"
 
 namespace bpfwarden::cli {
@@ -110,19 +110,19 @@ Result<filter::SetContents> sets_of(const Args& args) {
             return fail(Error(Code::usage, "--map " + bpfwarden::quoted(one) + " is not NAME=FILE"));
         const auto path = one.substr(cut + 1);
         const auto text = BW_TRY(read_all(path));
-        grant::Diagnostics diagnostics;
-        const auto file = grant::parse_toml(text, path, diagnostics);
+        Diagnostics diagnostics;
+        const auto file = parse_toml(text, path, diagnostics);
         if (!file) return fail(Error(Code::bad_input, diagnostics.all().front().text()));
         auto& numbers = sets[one.substr(0, cut)];
         for (const auto& member : file->items) {
-            const bool known = member.key == "numbers" && member.kind == grant::TomlValue::Kind::array;
+            const bool known = member.key == "numbers" && member.kind == TomlValue::Kind::array;
             if (member.key == "format" && member.integer == 1) continue;
             if (!known)
                 return fail(Error(Code::bad_input, fmt::format("{}:{}: {} is not known", printable(path),
                                                                member.key_line, bpfwarden::quoted(member.key)))
                                 .advise("write: numbers = [1, 2, 3]"));
             for (const auto& item : member.items) {
-                if (item.kind != grant::TomlValue::Kind::integer)
+                if (item.kind != TomlValue::Kind::integer)
                     return fail(Error(Code::bad_input, fmt::format("{}:{}: a number is expected, not {}", path,
                                                                    item.line, item.kind_name())));
                 numbers.push_back(static_cast<std::uint64_t>(item.integer));

@@ -6,17 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "base/toml.hpp"
 #include "bytecode/classic.hpp"
 #include "cli/filter.hpp"
 #include "filter/action.hpp"
-#include "grant/toml.hpp"
 #include "kernel/file.hpp"
 
 namespace bpfwarden::cli {
 
 namespace {
-
-using grant::TomlValue;
 
 struct Expectation {
     unsigned line = 0;
@@ -37,8 +35,8 @@ class Table {
                             .error()
                             .within("reading the table " + bpfwarden::quoted(path_))
                             .with_code(Code::bad_input));
-        grant::Diagnostics diagnostics;
-        const auto file = grant::parse_toml(*text, path_, diagnostics);
+        Diagnostics diagnostics;
+        const auto file = parse_toml(*text, path_, diagnostics);
         if (!file) return fail(Error(Code::bad_input, diagnostics.all().front().text()));
         std::vector<Expectation> all;
         bool has_format = false;

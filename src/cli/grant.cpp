@@ -111,9 +111,8 @@ grant::LoadOptions load_options(const Args& args) {
 void print_diagnostics(const grant::Checked& checked, std::FILE* to) {
     for (const auto& one : checked.diagnostics.sorted()) fmt::print(to, "{}\n", one.text());
     const auto more = [&](std::size_t count, std::string_view what) {
-        if (count > grant::Diagnostics::limit)
-            fmt::print(to, "{}: {} more {}\n", grant::Position{checked.file, 0, 0}.text(),
-                       count - grant::Diagnostics::limit, what);
+        if (count > Diagnostics::limit)
+            fmt::print(to, "{}: {} more {}\n", Position{checked.file, 0, 0}.text(), count - Diagnostics::limit, what);
     };
     more(checked.diagnostics.errors(), "errors");
     more(checked.diagnostics.warnings(), "warnings");
@@ -124,7 +123,7 @@ Result<grant::Checked> read_valid(const std::string& what, const Args& args) {
     if (checked.grant) return checked;
     // The command cannot do its work; what is wrong goes where errors go.
     print_diagnostics(checked, stderr);
-    return fail(Error(Code::bad_input, fmt::format("{} has errors", grant::Position{checked.file, 0, 0}.text())));
+    return fail(Error(Code::bad_input, fmt::format("{} has errors", Position{checked.file, 0, 0}.text())));
 }
 
 }  // namespace bpfwarden::cli

@@ -12,7 +12,7 @@ static std::string count(std::size_t n, std::string_view what) {
 }
 
 static void print_report(const CheckedFile& file) {
-    const auto name = grant::Position{file.checked ? file.checked->file : file.asked, 0, 0}.text();
+    const auto name = Position{file.checked ? file.checked->file : file.asked, 0, 0}.text();
     if (!file.checked) {
         fmt::print(stderr, "{}\n", file.checked.error().text("bpfwarden grant check"));
         return;

@@ -19,7 +19,7 @@ static void print(const Json& document) {
     fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-static Json place(const grant::Position& at) {
+static Json place(const Position& at) {
     if (!at.known()) return {{"file", at.file}};
     return {{"file", at.file}, {"line", at.line}, {"column", at.column}};
 }
@@ -40,7 +40,7 @@ void print_check_json(std::span<const CheckedFile> files) {
             one["diagnostics"] = Json::array();
             for (const auto& diagnostic : diagnostics.sorted())
                 one["diagnostics"].push_back(
-                    {{"severity", diagnostic.severity == grant::Severity::error ? "error" : "warning"},
+                    {{"severity", diagnostic.severity == Severity::error ? "error" : "warning"},
                      {"at", place(diagnostic.at)},
                      {"what", diagnostic.what},
                      {"why", diagnostic.why},

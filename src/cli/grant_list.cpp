@@ -21,7 +21,7 @@ Result<int> grant_list(const Args& args) {
             one.description = checked->grant->description;
         } else {
             const auto sorted = checked->diagnostics.sorted();
-            const auto first = std::ranges::find(sorted, grant::Severity::error, &grant::Diagnostic::severity);
+            const auto first = std::ranges::find(sorted, Severity::error, &Diagnostic::severity);
             if (first != sorted.end()) one.problem = fmt::format("{}: {}", first->at.text(), first->what);
         }
         list.push_back(std::move(one));

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "grant/diagnostic.hpp"
+#include "base/toml_reader.hpp"
 
 namespace bpfwarden::grant {
 
@@ -48,15 +48,8 @@ constexpr std::size_t index_of(E value) {
 // what is named. The others (cgroups, interfaces) are not restricted by an absent key.
 constexpr bool absent_means_none(Target target) { return target >= Target::tracepoints; }
 
-struct Entry {
-    std::string text;
-    Position at;
-};
-
-struct List {
-    Position at;  // of the key
-    std::vector<Entry> entries;
-};
+using bpfwarden::Entry;
+using bpfwarden::List;
 
 // One key of a subject line.
 enum class SubjectKey { user, group, uid, gid, cgroup, exe, exe_sha256 };

@@ -2,8 +2,6 @@
 #include "grant/load.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,10 +11,10 @@
 
 #include <fmt/format.h>
 
-#include "base/fd.hpp"
 #include "base/text.hpp"
 #include "grant/lint.hpp"
 #include "grant/parse.hpp"
+#include "kernel/file.hpp"
 
 namespace bpfwarden::grant {
 
@@ -26,32 +24,9 @@ static std::string under(const std::string& root, std::string_view path) {
     return fmt::format("{}{}{}", root, root.ends_with('/') ? "" : "/", path);
 }
 
-static Result<std::string> read_all(int fd, std::string_view file) {
-    std::string text;
-    while (true) {
-        char buffer[16 * 1024];
-        const ssize_t got = ::read(fd, buffer, sizeof buffer);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(fmt::format("cannot read {}", quoted(file)));
-        if (got == 0) return text;
-        text.append(buffer, static_cast<std::size_t>(got));
-        if (text.size() > largest_file)
-            return fail(
-                Error(Code::bad_input, fmt::format("{} is longer than {}", quoted(file), format_size(largest_file)))
-                    .because("no grant is that long"));
-    }
-}
-
 static Result<Source> read_file(const std::string& path) {
-    // O_NONBLOCK: opening a FIFO must not wait for a writer before it is found to be none of a file's business.
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!fd) return fail_errno(fmt::format("cannot read {}", quoted(path)));
-    struct stat status{};
-    if (::fstat(fd.get(), &status) != 0) return fail_errno(fmt::format("cannot read {}", quoted(path)));
-    if (!S_ISREG(status.st_mode))
-        return fail(Error(Code::bad_input, fmt::format("{} is not a regular file", quoted(path)))
-                        .because("a grant is a text file"));
-    return Source{path, fmt::format("{}:{}", status.st_dev, status.st_ino), BW_TRY(read_all(fd.get(), path))};
+    auto file = BW_TRY(kernel::read_text_file(path, largest_file, "grant"));
+    return Source{path, std::move(file.identity), std::move(file.text)};
 }
 
 static bool is_path(std::string_view what) {
@@ -143,7 +118,7 @@ Checked check_text(const Source& source, Loader& loader) {
 Result<Checked> check_file(const std::string& what, const LoadOptions& options) {
     FileLoader loader(options);
     if (what == "-") {
-        auto text = BW_TRY(read_all(STDIN_FILENO, "standard input"));
+        auto text = BW_TRY(kernel::read_text_file("-", largest_file, "grant")).text;
         return check_text(Source{"<stdin>", "stdin", std::move(text)}, loader);
     }
     if (what.find('\0') != std::string::npos || what.empty())

@@ -2,19 +2,17 @@
 #include "grant/parse.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "base/toml_reader.hpp"
 #include "grant/schema.hpp"
-#include "grant/toml.hpp"
 
 namespace bpfwarden::grant {
 
 static constexpr std::size_t most_entries = 4096;
-static constexpr std::size_t longest_string = 4096;
 
 std::string default_name(std::string_view file) {
     file = file.substr(file.rfind('/') + 1);  // npos + 1 is 0
@@ -41,9 +39,11 @@ static bool is_digest(std::string_view text) {
 
 namespace {
 
-class Parser {
+class Parser : TomlReader {
   public:
-    Parser(const std::string& file, Diagnostics& diagnostics) : diagnostics_(diagnostics) { grant_.file = file; }
+    Parser(const std::string& file, Diagnostics& diagnostics) : TomlReader(file, diagnostics, most_entries) {
+        grant_.file = file;
+    }
 
     Grant parse(const TomlValue& top) {
         bool format_seen = false;
@@ -51,27 +51,15 @@ class Parser {
             if (member.key == "format") format_seen = true;
             top_key(member);
         }
-        if (!format_seen)
-            error({grant_.file, 1, 1}, "format is missing", "it says which version of the language the file is in",
-                  "start the file with: format = 1");
+        if (!format_seen) format_is_missing();
         return std::move(grant_);
     }
 
   private:
-    using Kind = TomlValue::Kind;
-
-    Position at(const TomlValue& value) const { return {grant_.file, value.line, value.column}; }
-    Position key_at(const TomlValue& member) const { return {grant_.file, member.key_line, member.key_column}; }
-    void error(Position where, std::string what, std::string why = "", std::string hint = "") {
-        diagnostics_.error(std::move(where), std::move(what), std::move(why), std::move(hint));
-    }
-
     void top_key(const TomlValue& member) {
         const auto& key = member.key;
         if (key == "format") {
-            if (expect(member, Kind::integer, "format must be the number 1") && member.integer != 1)
-                error(at(member), fmt::format("format {} is not known", member.integer), "this release reads format 1",
-                      "write format = 1, or use a newer bpfwarden");
+            format(member);
         } else if (key == "name") {
             grant_.name = string(member);
             if (grant_.name && !valid_name(grant_.name->text)) {
@@ -112,12 +100,6 @@ class Parser {
         }
     }
 
-    bool expect(const TomlValue& value, Kind kind, std::string_view what) {
-        if (value.kind == kind) return true;
-        error(at(value), fmt::format("{}, not {}", what, value.kind_name()));
-        return false;
-    }
-
     template <class F>
     void for_each_key(const TomlValue& table, F take) {
         if (!expect(table, Kind::table, fmt::format("[{}] must be a table", table.key))) return;
@@ -143,48 +125,6 @@ class Parser {
                            : fmt::format("{} belongs into [{}]", member.key, elsewhere->table);
         }
         error(key_at(member), std::move(what), std::move(why), std::move(hint));
-    }
-
-    std::optional<Entry> string(const TomlValue& value) {
-        if (!expect(value, Kind::string, fmt::format("{} must be a string", value.key))) return std::nullopt;
-        return checked_string(value);
-    }
-
-    std::optional<Entry> checked_string(const TomlValue& value) {
-        if (value.text.empty()) {
-            error(at(value), "an empty string means nothing here");
-            return std::nullopt;
-        }
-        if (value.text.size() > longest_string || value.text.find('\0') != std::string::npos) {
-            error(at(value), fmt::format("a string of {} bytes cannot stand here", value.text.size()),
-                  fmt::format("strings have at most {} bytes, none of them zero", longest_string));
-            return std::nullopt;
-        }
-        return Entry{value.text, at(value)};
-    }
-
-    List list(const TomlValue& member) {
-        List out{key_at(member), {}};
-        if (member.kind == Kind::string) {
-            error(at(member), fmt::format("{} must be a list of strings, not a string", member.key), "",
-                  fmt::format("write {} = [{}]", member.key, quoted(member.text)));
-            return out;
-        }
-        if (!expect(member, Kind::array, fmt::format("{} must be a list of strings", member.key))) return out;
-        std::set<std::string_view> seen;
-        for (const auto& item : member.items) {
-            if (out.entries.size() == most_entries) {
-                error(at(item), fmt::format("more than {} entries in {}", most_entries, member.key));
-                break;
-            }
-            if (!expect(item, Kind::string, fmt::format("{} is a list of strings", member.key))) continue;
-            auto entry = checked_string(item);
-            if (!entry) continue;
-            if (!seen.insert(item.text).second)
-                diagnostics_.warning(at(item), fmt::format("{} is in {} twice", quoted(item.text), member.key));
-            out.entries.push_back(std::move(*entry));
-        }
-        return out;
     }
 
     template <class E, std::size_t N, std::size_t M>
@@ -354,18 +294,7 @@ class Parser {
     template <class T>
     void choice(const TomlValue& member, std::optional<Written<T>>& into,
                 std::initializer_list<std::pair<std::string_view, T>> choices) {
-        const auto text = string(member);
-        if (!text) return;
-        std::vector<std::string_view> names;
-        for (const auto& [name, value] : choices) {
-            if (name == text->text) into = Written<T>{value, key_at(member)};
-            names.push_back(name);
-        }
-        if (into) return;
-        const auto near = nearest(text->text, names);
-        error(text->at, fmt::format("{} cannot be {}", member.key, quoted(text->text)),
-              fmt::format("it is \"{}\"", fmt::join(names, "\" or \"")),
-              near ? fmt::format("did you mean \"{}\"?", *near) : "");
+        if (const auto value = TomlReader::choice(member, choices)) into = Written<T>{*value, key_at(member)};
     }
 
     bool session_key(const TomlValue& member) {
@@ -416,7 +345,6 @@ class Parser {
     }
 
     Grant grant_;
-    Diagnostics& diagnostics_;
 };
 
 }  // namespace

@@ -2,7 +2,12 @@
 #include "kernel/file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
 
 namespace bpfwarden::kernel {
 
@@ -31,6 +36,33 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
 
 Result<std::string> read_file_at(FdRef directory, const char* name) {
     return read_at(directory, name, std::string::npos);
+}
+
+Result<TextFile> read_text_file(const std::string& path, std::size_t most, std::string_view noun) {
+    const bool standard_input = path == "-";
+    const auto name = standard_input ? "standard input" : quoted(path);
+    UniqueFd opened;
+    int fd = STDIN_FILENO;
+    TextFile file{"stdin", {}};
+    if (!standard_input) {
+        // O_NONBLOCK: opening a FIFO must not wait for a writer before it is found to be none of a file's business.
+        opened = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+        if (!opened) return fail_errno(fmt::format("cannot read {}", name));
+        struct stat status{};
+        if (::fstat(opened.get(), &status) != 0) return fail_errno(fmt::format("cannot read {}", name));
+        if (!S_ISREG(status.st_mode))
+            return fail(Error(Code::bad_input, fmt::format("{} is not a regular file", name))
+                            .because(fmt::format("a {} is a text file", noun)));
+        file.identity = fmt::format("{}:{}", status.st_dev, status.st_ino);
+        fd = opened.get();
+    }
+    auto text = read_all(fd, name, most);
+    if (!text && text.error().number() == EFBIG)
+        return fail(Error(Code::bad_input, fmt::format("{} is longer than {}", name, format_size(most)))
+                        .because(fmt::format("no {} is that long", noun)));
+    if (!text) return fail_errno(text.error().number(), fmt::format("cannot read {}", name));
+    file.text = std::move(*text);
+    return file;
 }
 
 Result<> write_file_at(FdRef directory, const char* name, std::string_view text) {

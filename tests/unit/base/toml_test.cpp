@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "grant/toml.hpp"
+#include "base/toml.hpp"
 
 #include <gmock/gmock.h>
 
-#include "grants.hpp"
-
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
 static std::string error_of(std::string_view text) {
     Diagnostics diagnostics;
@@ -70,6 +68,10 @@ TEST(Toml, CountIsBounded) {
     std::string text = "x = [";
     for (int i = 0; i < 60'000; ++i) text += "1,";
     EXPECT_NE(error_of(text + "]"), "");
+    Diagnostics diagnostics;
+    EXPECT_TRUE(parse_toml(text + "]", "t", diagnostics, {.noun = "policy", .most_values = 100'000}));
+    EXPECT_FALSE(parse_toml("x = [1, 2, 3]", "t", diagnostics, {.noun = "policy", .most_values = 3}));
+    EXPECT_EQ(diagnostics.all()[0].text(), "t:1:1: error: more than 3 values in one file\n  no policy is that long");
 }
 
-}  // namespace bpfwarden::grant
+}  // namespace bpfwarden

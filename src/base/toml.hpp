@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "grant/diagnostic.hpp"
+#include "base/diagnostic.hpp"
 
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
 struct TomlValue {
     enum class Kind { string, integer, boolean, array, table, other };
@@ -30,9 +30,15 @@ struct TomlValue {
     std::string_view kind_name() const;
 };
 
-// The file's top table, or nothing and the (one) syntax error in `diagnostics`. Any bytes may be given: text that is
-// not UTF-8, nested deeper than a grant can be, or with more values than `max_toml_values` is an error.
-inline constexpr std::size_t max_toml_values = 50'000;
-std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+// What messages call such a file, and how much it may hold.
+struct TomlFile {
+    std::string_view noun = "grant";
+    std::size_t most_values = 50'000;
+};
 
-}  // namespace bpfwarden::grant
+// The file's top table, or nothing and the (one) syntax error in `diagnostics`. Any bytes may be given: text that is
+// not UTF-8, nested deeper than any of our files can be, or with too many values is an error.
+std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                    const TomlFile& kind = {});
+
+}  // namespace bpfwarden

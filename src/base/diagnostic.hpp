@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in a file, and what is wrong there. Everything that reads a grant reports through these.
+// Where in a file, and what is wrong there. Everything that reads a grant or a policy reports through these.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
-// A place in a grant file. Lines and columns count from 1; line 0 means "no place" (an absent key, an implied value).
+// A place in a file. Lines and columns count from 1; line 0 means "no place" (an absent key, an implied value).
 struct Position {
     std::string file;
     unsigned line = 0;
@@ -33,7 +33,7 @@ struct Diagnostic {
     std::string text() const;
 };
 
-// Collects everything that is wrong with a grant instead of stopping at the first. Keeps the first `limit` errors and
+// Collects everything that is wrong with a file instead of stopping at the first. Keeps the first `limit` errors and
 // as many warnings; how many more there were is counted.
 class Diagnostics {
   public:
@@ -56,4 +56,4 @@ class Diagnostics {
     std::size_t warnings_ = 0;
 };
 
-}  // namespace bpfwarden::grant
+}  // namespace bpfwarden

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "grant/diagnostic.hpp"
+#include "base/diagnostic.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -9,7 +9,7 @@
 
 #include "base/text.hpp"
 
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
 std::string Position::text() const {
     return known() ? fmt::format("{}:{}:{}", printable(file), line, column) : printable(file);
@@ -58,4 +58,4 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
     return sorted;
 }
 
-}  // namespace bpfwarden::grant
+}  // namespace bpfwarden

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "grant/toml.hpp"
+#include "base/toml.hpp"
 
 #include <algorithm>
 #include <utility>
 
-// A grant nests four deep; toml++'s own default of 256 would let a hostile file use much stack.
+// A grant nests four deep, and no file of ours much deeper; toml++'s own default of 256 would let a hostile file use
+// much stack.
 #define TOML_MAX_NESTED_VALUES 16
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -34,7 +35,7 @@
 
 #include "base/text.hpp"
 
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
 std::string_view TomlValue::kind_name() const {
     static constexpr std::string_view names[] = {"a string", "a number", "true or false",
@@ -91,6 +92,7 @@ namespace {
 // Copies the toml++ tree; counts values so that a file of a million numbers costs no more than a large one.
 class Copier {
   public:
+    explicit Copier(std::size_t most) : most_(most) {}
     TomlValue copy(const toml::node& node) {
         TomlValue out;
         ++count_;
@@ -108,13 +110,13 @@ class Copier {
         } else if (const auto* array = node.as_array()) {
             out.kind = TomlValue::Kind::array;
             for (const auto& item : *array) {
-                if (count_ > max_toml_values) break;
+                if (count_ > most_) break;
                 out.items.push_back(copy(item));
             }
         } else if (const auto* table = node.as_table()) {
             out.kind = TomlValue::Kind::table;
             for (const auto& [key, value] : *table) {
-                if (count_ > max_toml_values) break;
+                if (count_ > most_) break;
                 auto member = copy(value);
                 member.key = std::string(key.str());
                 member.key_line = key.source().begin.line;
@@ -126,18 +128,20 @@ class Copier {
         }
         return out;
     }
-    bool too_many() const { return count_ > max_toml_values; }
+    bool too_many() const { return count_ > most_; }
 
   private:
+    std::size_t most_;
     std::size_t count_ = 0;
 };
 
 }  // namespace
 
-std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                    const TomlFile& kind) {
     if (const auto deep = deep_key(text)) {
         diagnostics.error({file, deep->first, deep->second}, "this key has too many parts",
-                          "no key of a grant is nested deeper than TABLE.KEY");
+                          fmt::format("no key of a {} is nested deeper than TABLE.KEY", kind.noun));
         return std::nullopt;
     }
     const auto result = toml::parse(text);
@@ -147,17 +151,17 @@ std::optional<TomlValue> parse_toml(std::string_view text, const std::string& fi
         std::string what(result.error().description());
         while (!what.empty() && (what.back() == '.' || what.back() == ' ')) what.pop_back();
         diagnostics.error({file, std::max(at.line, 1U), std::max(at.column, 1U)}, what,
-                          "a grant is a TOML 1.0 file in UTF-8");
+                          fmt::format("a {} is a TOML 1.0 file in UTF-8", kind.noun));
         return std::nullopt;
     }
-    Copier copier;
+    Copier copier(kind.most_values);
     auto tree = copier.copy(result.table());
     if (copier.too_many()) {
-        diagnostics.error({file, 1, 1}, fmt::format("more than {} values in one file", max_toml_values),
-                          "no grant is that long");
+        diagnostics.error({file, 1, 1}, fmt::format("more than {} values in one file", kind.most_values),
+                          fmt::format("no {} is that long", kind.noun));
         return std::nullopt;
     }
     return tree;
 }
 
-}  // namespace bpfwarden::grant
+}  // namespace bpfwarden

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "grant/diagnostic.hpp"
+#include "base/diagnostic.hpp"
 
 #include <gtest/gtest.h>
 
-namespace bpfwarden::grant {
+namespace bpfwarden {
 
 TEST(Diagnostic, IsUpToThreeLines) {
     Diagnostics diagnostics;
@@ -43,4 +43,4 @@ TEST(Diagnostic, JoiningKeepsTheCount) {
     EXPECT_EQ(all.all().size(), Diagnostics::limit);
 }
 
-}  // namespace bpfwarden::grant
+}  // namespace bpfwarden
