@@ -284,7 +284,7 @@ int BPF_PROG(bprm_check_security_by_path, struct linux_binprm *bprm)
 	return bw_file_op(bprm->file, BW_OP_EXEC, bw_what(BW_HOOK_BPRM_CHECK_SECURITY, 0), true);
 }
 
-static __noinline int bw_plain(__u32 hook, __u64 op, __u32 detail)
+static __always_inline int bw_plain(__u32 hook, __u64 op, __u32 detail)
 {
 	struct bw_view view;
 	struct bw_object object = {};
@@ -306,52 +306,65 @@ static __noinline int bw_plain(__u32 hook, __u64 op, __u32 detail)
 	return bw_judge(&view, &object, &rights);
 }
 
-/* FILE is null for memory that is no file's, whatever a verifier believes: 6.12 would follow the null pointer. */
+/*
+ * FILE is null for memory that is no file's, whatever a verifier believes: 6.12 would follow the null pointer. Files and anonymous memory
+ * have a program each: together they need more stack than there is.
+ */
+static __always_inline int bw_mapped(struct file *file, unsigned long prot, bool by_path)
+{
+	if (!(prot & PROT_EXEC) || !file)
+		return 0;
+	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_MMAP_FILE, prot), by_path);
+}
+
 SEC("?lsm/mmap_file")
 int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long prot)
 {
-	if (!(prot & PROT_EXEC))
-		return 0;
-	if (!file)
-		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
-	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_MMAP_FILE, prot), false);
+	return bw_mapped(file, prot, false);
 }
 
 SEC("?lsm/mmap_file")
 int BPF_PROG(mmap_file_by_path, struct file *file, unsigned long reqprot, unsigned long prot)
 {
-	if (!(prot & PROT_EXEC))
-		return 0;
-	if (!file)
-		return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
-	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_MMAP_FILE, prot), true);
+	return bw_mapped(file, prot, true);
 }
 
-/* A private mapping that was written to is no longer the file's (anon_vma), and is judged as both. */
-static __always_inline int bw_mprotect(struct vm_area_struct *vma, unsigned long prot, bool by_path)
+SEC("?lsm/mmap_file")
+int BPF_PROG(mmap_anonymous, struct file *file, unsigned long reqprot, unsigned long prot)
+{
+	return !file && prot & PROT_EXEC ? bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot) : 0;
+}
+
+static __always_inline int bw_protected(struct vm_area_struct *vma, unsigned long prot, bool by_path)
 {
 	struct file *file;
-	int refused = 0;
 
 	if (!(prot & PROT_EXEC))
 		return 0;
 	file = vma->vm_file;
-	if (!file || vma->anon_vma)
-		refused = bw_plain(BW_HOOK_FILE_MPROTECT, BW_OP_MAP_ANON_EXEC, prot);
-	if (refused || !file)
-		return refused;
+	if (!file)
+		return 0;
 	return bw_file_op(file, BW_OP_MAP_EXEC, bw_what(BW_HOOK_FILE_MPROTECT, prot), by_path);
 }
 
 SEC("?lsm/file_mprotect")
 int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
 {
-	return bw_mprotect(vma, prot, false);
+	return bw_protected(vma, prot, false);
 }
 
 SEC("?lsm/file_mprotect")
 int BPF_PROG(file_mprotect_by_path, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
 {
-	return bw_mprotect(vma, prot, true);
+	return bw_protected(vma, prot, true);
+}
+
+/* A private mapping that was written to (anon_vma) is no longer only the file's. */
+SEC("?lsm/file_mprotect")
+int BPF_PROG(mprotect_anonymous, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+{
+	if (!(prot & PROT_EXEC) || (BPF_CORE_READ(vma, vm_file) && !BPF_CORE_READ(vma, anon_vma)))
+		return 0;
+	return bw_plain(BW_HOOK_FILE_MPROTECT, BW_OP_MAP_ANON_EXEC, prot);
 }
 #endif
