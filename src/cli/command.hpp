@@ -76,6 +76,7 @@ std::vector<Command> audit_commands();
 std::vector<Command> host_commands();
 std::vector<Command> grant_commands();
 std::vector<Command> filter_commands();
+std::vector<Command> policy_commands();
 std::vector<Command> session_commands();
 std::vector<Command> run_commands();
 std::vector<Command> internal_commands();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/diagnostics.hpp"
 #include "cli/session.hpp"
 
 namespace bpfwarden::cli {
@@ -108,21 +109,11 @@ grant::LoadOptions load_options(const Args& args) {
     return options;
 }
 
-void print_diagnostics(const grant::Checked& checked, std::FILE* to) {
-    for (const auto& one : checked.diagnostics.sorted()) fmt::print(to, "{}\n", one.text());
-    const auto more = [&](std::size_t count, std::string_view what) {
-        if (count > Diagnostics::limit)
-            fmt::print(to, "{}: {} more {}\n", Position{checked.file, 0, 0}.text(), count - Diagnostics::limit, what);
-    };
-    more(checked.diagnostics.errors(), "errors");
-    more(checked.diagnostics.warnings(), "warnings");
-}
-
 Result<grant::Checked> read_valid(const std::string& what, const Args& args) {
     auto checked = BW_TRY(grant::check_file(what, load_options(args)));
     if (checked.grant) return checked;
     // The command cannot do its work; what is wrong goes where errors go.
-    print_diagnostics(checked, stderr);
+    print_diagnostics(checked.diagnostics, checked.file, stderr);
     return fail(Error(Code::bad_input, fmt::format("{} has errors", Position{checked.file, 0, 0}.text())));
 }
 

@@ -2,7 +2,6 @@
 // What the verbs of `bpfwarden grant` share.
 #pragma once
 
-#include <cstdio>
 #include <string>
 
 #include "cli/command.hpp"
@@ -19,8 +18,6 @@ Result<int> grant_init(const Args& args);
 Result<int> grant_digest(const Args& args);
 
 grant::LoadOptions load_options(const Args& args);
-// Every problem on lines of its own, and how many more there were.
-void print_diagnostics(const grant::Checked& checked, std::FILE* to);
 // The grant for a command that needs a valid one: its problems go to stderr and the error is bad_input.
 Result<grant::Checked> read_valid(const std::string& what, const Args& args);
 

@@ -2,14 +2,11 @@
 // `bpfwarden grant check FILE…`
 #include <fmt/format.h>
 
+#include "cli/diagnostics.hpp"
 #include "cli/grant.hpp"
 #include "cli/grant_json.hpp"
 
 namespace bpfwarden::cli {
-
-static std::string count(std::size_t n, std::string_view what) {
-    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
-}
 
 static void print_report(const CheckedFile& file) {
     const auto name = Position{file.checked ? file.checked->file : file.asked, 0, 0}.text();
@@ -17,10 +14,10 @@ static void print_report(const CheckedFile& file) {
         fmt::print(stderr, "{}\n", file.checked.error().text("bpfwarden grant check"));
         return;
     }
-    print_diagnostics(*file.checked, stdout);
+    print_diagnostics(file.checked->diagnostics, file.checked->file, stdout);
     const auto& diagnostics = file.checked->diagnostics;
-    const auto warnings = diagnostics.warnings() ? ", " + count(diagnostics.warnings(), "warning") : "";
-    fmt::print("{}: {}{}\n", name, diagnostics.ok() ? "OK" : count(diagnostics.errors(), "error"), warnings);
+    const auto warnings = diagnostics.warnings() ? ", " + count_of(diagnostics.warnings(), "warning") : "";
+    fmt::print("{}: {}{}\n", name, diagnostics.ok() ? "OK" : count_of(diagnostics.errors(), "error"), warnings);
 }
 
 Result<int> grant_check(const Args& args) {

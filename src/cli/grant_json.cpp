@@ -4,25 +4,13 @@
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include "cli/json.hpp"
 #include "grant/danger.hpp"
 #include "grant/enforcement.hpp"
 #include "grant/masks.hpp"
 
 namespace bpfwarden::cli {
-
-using Json = nlohmann::ordered_json;
-
-static void print(const Json& document) {
-    // File names can hold any byte; what is not UTF-8 is replaced.
-    fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
-}
-
-static Json place(const Position& at) {
-    if (!at.known()) return {{"file", at.file}};
-    return {{"file", at.file}, {"line", at.line}, {"column", at.column}};
-}
 
 void print_check_json(std::span<const CheckedFile> files) {
     Json list = Json::array();
@@ -37,18 +25,11 @@ void print_check_json(std::span<const CheckedFile> files) {
             one["ok"] = diagnostics.ok();
             one["errors"] = diagnostics.errors();
             one["warnings"] = diagnostics.warnings();
-            one["diagnostics"] = Json::array();
-            for (const auto& diagnostic : diagnostics.sorted())
-                one["diagnostics"].push_back(
-                    {{"severity", diagnostic.severity == Severity::error ? "error" : "warning"},
-                     {"at", place(diagnostic.at)},
-                     {"what", diagnostic.what},
-                     {"why", diagnostic.why},
-                     {"hint", diagnostic.hint}});
+            one["diagnostics"] = diagnostics_json(diagnostics);
         }
         list.push_back(std::move(one));
     }
-    print({{"schema", "bpfwarden.grant.check/1"}, {"files", std::move(list)}});
+    print_json({{"schema", "bpfwarden.grant.check/1"}, {"files", std::move(list)}});
 }
 
 static Json allowed_json(const grant::Resolved& grant) {
@@ -57,7 +38,7 @@ static Json allowed_json(const grant::Resolved& grant) {
         const auto& allowed = grant.of(dimension);
         Json values = Json::array();
         for (const auto& [value, origin] : allowed.values) {
-            Json one{{"value", value}, {"written", origin.written}, {"at", place(origin.at)}};
+            Json one{{"value", value}, {"written", origin.written}, {"at", place_json(origin.at)}};
             if (!origin.via.empty()) one["via"] = origin.via;
             if (!origin.implied.empty()) one["implied"] = origin.implied;
             if (!origin.load_for.empty()) one["load_for"] = origin.load_for;
@@ -103,7 +84,7 @@ static Json enforcement_json(const grant::Resolved& grant) {
     for (const auto way : grant::all_ways) {
         Json list = Json::array();
         for (const auto& one : unenforced(grant, way))
-            list.push_back({{"key", one.key}, {"why", one.why}, {"at", place(one.at)}});
+            list.push_back({{"key", one.key}, {"why", one.why}, {"at", place_json(one.at)}});
         lost[std::string(name_of(way))] = std::move(list);
     }
     return {{"keys", std::move(keys)}, {"unenforced", std::move(lost)}};
@@ -118,7 +99,7 @@ void print_show_json(const grant::Resolved& grant) {
         for (const auto& line : grant.subject->lines) {
             Json conditions = Json::object();
             for (const auto& one : line.conditions) conditions[std::string(key_of(one.key))] = one.value;
-            subject.push_back({{"conditions", std::move(conditions)}, {"at", place(line.at)}});
+            subject.push_back({{"conditions", std::move(conditions)}, {"at", place_json(line.at)}});
         }
     }
     Json targets = Json::object();
@@ -126,7 +107,7 @@ void print_show_json(const grant::Resolved& grant) {
         Json lists = Json::array();
         for (const auto& list : grant.of(target)) {
             Json patterns = Json::array();
-            for (const auto& one : list.patterns) patterns.push_back({{"glob", one.glob}, {"at", place(one.at)}});
+            for (const auto& one : list.patterns) patterns.push_back({{"glob", one.glob}, {"at", place_json(one.at)}});
             lists.push_back(std::move(patterns));
         }
         targets[std::string(key_of(target))] = std::move(lists);
@@ -136,25 +117,25 @@ void print_show_json(const grant::Resolved& grant) {
         if (const auto& value = grant.of(limit)) limits[std::string(key_of(limit))] = value->value;
     Json dangers = Json::array();
     for (const auto& need : dangers_of(grant))
-        dangers.push_back({{"name", need.danger->name}, {"needed_by", need.what}, {"at", place(need.at)}});
-    print({{"schema", "bpfwarden.grant.show/1"},
-           {"file", grant.file},
-           {"files", grant.files},
-           {"name", grant.name},
-           {"description", grant.description},
-           {"subject", std::move(subject)},
-           {"dangers", std::move(dangers)},
-           {"allow", allowed_json(grant)},
-           {"targets", std::move(targets)},
-           {"identity", {{"sha256", lists_json(grant.digests)}, {"signers", lists_json(grant.signers)}}},
-           {"limits", std::move(limits)},
-           {"session", session_json(grant)},
-           {"token_masks",
-            {{"commands", hex(masks.commands)},
-             {"maps", hex(masks.maps)},
-             {"programs", hex(masks.programs)},
-             {"attachs", hex(masks.attachs)}}},
-           {"enforcement", enforcement_json(grant)}});
+        dangers.push_back({{"name", need.danger->name}, {"needed_by", need.what}, {"at", place_json(need.at)}});
+    print_json({{"schema", "bpfwarden.grant.show/1"},
+                {"file", grant.file},
+                {"files", grant.files},
+                {"name", grant.name},
+                {"description", grant.description},
+                {"subject", std::move(subject)},
+                {"dangers", std::move(dangers)},
+                {"allow", allowed_json(grant)},
+                {"targets", std::move(targets)},
+                {"identity", {{"sha256", lists_json(grant.digests)}, {"signers", lists_json(grant.signers)}}},
+                {"limits", std::move(limits)},
+                {"session", session_json(grant)},
+                {"token_masks",
+                 {{"commands", hex(masks.commands)},
+                  {"maps", hex(masks.maps)},
+                  {"programs", hex(masks.programs)},
+                  {"attachs", hex(masks.attachs)}}},
+                {"enforcement", enforcement_json(grant)}});
 }
 
 void print_explain_json(const grant::Resolved& grant, const grant::Operation& operation,
@@ -164,15 +145,15 @@ void print_explain_json(const grant::Resolved& grant, const grant::Operation& op
         const auto by = grant::enforced_by(verdict.key, way);
         held[std::string(name_of(way))] = {{"by", name_of(by.by)}, {"note", by.note}};
     }
-    print({{"schema", "bpfwarden.grant.explain/1"},
-           {"grant", grant.name},
-           {"operation", describe(operation)},
-           {"allowed", verdict.allowed},
-           {"errno", verdict.error},
-           {"key", verdict.key},
-           {"reason", verdict.reason},
-           {"at", place(verdict.at)},
-           {"held_by", std::move(held)}});
+    print_json({{"schema", "bpfwarden.grant.explain/1"},
+                {"grant", grant.name},
+                {"operation", describe(operation)},
+                {"allowed", verdict.allowed},
+                {"errno", verdict.error},
+                {"key", verdict.key},
+                {"reason", verdict.reason},
+                {"at", place_json(verdict.at)},
+                {"held_by", std::move(held)}});
 }
 
 void print_diff_json(const grant::Resolved& was, const grant::Resolved& is, const grant::Diff& diff) {
@@ -182,13 +163,13 @@ void print_diff_json(const grant::Resolved& was, const grant::Resolved& is, cons
                            {"key", one.key},
                            {"what", one.what},
                            {"implied", one.implied},
-                           {"at", place(one.at)}});
-    print({{"schema", "bpfwarden.grant.diff/1"},
-           {"old", was.file},
-           {"new", is.file},
-           {"widens", diff.widens()},
-           {"narrows", diff.narrows()},
-           {"changes", std::move(changes)}});
+                           {"at", place_json(one.at)}});
+    print_json({{"schema", "bpfwarden.grant.diff/1"},
+                {"old", was.file},
+                {"new", is.file},
+                {"widens", diff.widens()},
+                {"narrows", diff.narrows()},
+                {"changes", std::move(changes)}});
 }
 
 void print_list_json(std::span<const ListedGrant> grants) {
@@ -200,16 +181,16 @@ void print_list_json(std::span<const ListedGrant> grants) {
                         {"valid", one.valid},
                         {"description", one.description},
                         {"problem", one.problem}});
-    print({{"schema", "bpfwarden.grant.list/1"}, {"grants", std::move(list)}});
+    print_json({{"schema", "bpfwarden.grant.list/1"}, {"grants", std::move(list)}});
 }
 
 void print_init_json(const std::string& name, const std::string& text, const std::optional<std::string>& output,
                      bool written) {
-    print({{"schema", "bpfwarden.grant.init/1"},
-           {"name", name},
-           {"text", text},
-           {"output", output ? Json(*output) : Json(nullptr)},
-           {"written", written}});
+    print_json({{"schema", "bpfwarden.grant.init/1"},
+                {"name", name},
+                {"text", text},
+                {"output", output ? Json(*output) : Json(nullptr)},
+                {"written", written}});
 }
 
 void print_digest_json(const std::string& object, const std::string& kernel, std::span<const ProgramDigest> programs) {
@@ -220,10 +201,10 @@ void print_digest_json(const std::string& object, const std::string& kernel, std
                         {"type", one.type},
                         {"instructions", one.instructions},
                         {"sha256", one.sha256}});
-    print({{"schema", "bpfwarden.grant.digest/1"},
-           {"object", object},
-           {"kernel", kernel},
-           {"programs", std::move(list)}});
+    print_json({{"schema", "bpfwarden.grant.digest/1"},
+                {"object", object},
+                {"kernel", kernel},
+                {"programs", std::move(list)}});
 }
 
 }  // namespace bpfwarden::cli

@@ -6,6 +6,7 @@
 #include "cli/internal.hpp"
 #include "grant/enforcement.hpp"
 #include "kernel/host.hpp"
+#include "policy/operations.hpp"
 
 namespace bpfwarden::cli {
 
@@ -23,6 +24,13 @@ Values values_of(const Option& option) {
     if (value == "FILE") return {option.name == "--output" || option.name == "--file" ? file : grant, {}};
     if (value == "SOCKET") return {file, {}};
     if (value == "ARCH") return {word, {"x86_64", "x32", "i386", "aarch64"}};
+    if (value == "PATH") return {file, {}};
+    if (value == "OP") {
+        Values words{word, {}};
+        for (const auto& one : policy::all_operations()) words.words.emplace_back(one.name);
+        return words;
+    }
+    if (option.name == "--capability") return {word, policy::capability_names()};
     if (value == "DIR") return {directory, {}};
     if (value.starts_with("USER")) return {user, {}};
     if (value == "PID") return {process, {}};
@@ -37,6 +45,7 @@ Values values_of(const Option& option) {
 Values values_of(const Command& command, const Positional& positional) {
     if (command.passes_rest && &positional == &command.positionals.back()) return {Values::Kind::command, {}};
     if (positional.name == "SOURCE" || positional.name == "TABLE") return {file, {}};
+    if (command.object == "policy") return {file, {}};
     if (positional.name == "FILE" || positional.name == "OLD" || positional.name == "NEW") return {grant, {}};
     if (positional.name == "OBJECT") return {file, {}};
     if (positional.name == "OPERATION")

@@ -16,6 +16,7 @@ std::span<const Object> all_objects() {
         {"grant", "what a user, a service or a container may do with BPF"},
         {"host", "what this machine offers"},
         {"internal", "for the build"},
+        {"policy", "what processes may do: access control in BPF LSM"},
         {"session", "grants that are held open"},
     };
     return objects;
@@ -24,8 +25,8 @@ std::span<const Object> all_objects() {
 const std::vector<Command>& command_table() {
     static const std::vector<Command> table = [] {
         std::vector<Command> all;
-        for (auto part : {run_commands(), grant_commands(), filter_commands(), session_commands(), host_commands(),
-                          audit_commands(), internal_commands()})
+        for (auto part : {run_commands(), grant_commands(), filter_commands(), policy_commands(), session_commands(),
+                          host_commands(), audit_commands(), internal_commands()})
             for (auto& command : part) all.push_back(std::move(command));
         return all;
     }();

@@ -23,7 +23,7 @@ static_assert(sizeof(Line) == BW_LINE_SIZE);
 struct RuleInfo {
     std::string name;
     std::string policy;
-    Position at;
+    Position at;  // of its allow, deny or audit
     Effect effect = Effect::allow;
 };
 

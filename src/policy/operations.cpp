@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "kernel/capability.hpp"
-#include "policy/policy.hpp"
 
 namespace bpfwarden::policy {
 
@@ -57,16 +56,6 @@ static constexpr Group groups[] = {
     {"mount", BW_OP_MOUNT | BW_OP_UMOUNT | BW_OP_PIVOT_ROOT},
     {"net", BW_OPS_ADDRESS},
 };
-
-std::string_view name_of(Effect effect) {
-    static constexpr std::string_view names[] = {"allow", "deny", "audit"};
-    return names[static_cast<std::size_t>(effect)];
-}
-
-std::string describe(const Identity& identity) {
-    return fmt::format("device {}:{} inode {} generation {}", identity.device >> 20, identity.device & 0xfffff,
-                       identity.inode, identity.generation);
-}
 
 std::string_view keys_of(Object object) {
     static constexpr std::string_view keys[] = {"paths, file_systems or identities", "net", "peers", "capabilities",

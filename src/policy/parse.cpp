@@ -398,6 +398,7 @@ class Parser : TomlReader {
                     continue;
                 }
                 effect = &member;
+                out.effect_at = key_at(member);
                 out.effect = key == "allow" ? Effect::allow : key == "deny" ? Effect::deny : Effect::audit;
                 operations = list(member);
             } else if (key == "domains") {

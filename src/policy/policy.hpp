@@ -78,6 +78,7 @@ struct Net {
 struct Rule {
     std::string name;  // "nginx.toml:12" where it has none
     Position at;
+    Position effect_at;  // of allow, deny or audit
     Effect effect = Effect::allow;
     Operations ops = 0;
     std::optional<Mode> mode;
