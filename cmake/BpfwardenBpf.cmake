@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# bpfwarden_bpf_object(NAME SOURCE file [OUTPUT_DIR dir])  compiles one BPF C file with clang.
+# bpfwarden_bpf_object(NAME SOURCE file [OUTPUT_DIR dir] [INCLUDE dir…])  compiles one BPF C file with clang.
 # bpfwarden_bpf_skeleton(NAME SOURCE file)                 the same, and a target NAME_skel giving "NAME.skel.h".
 find_program(BPF_CLANG NAMES clang-19 REQUIRED)
 find_program(BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
@@ -8,7 +8,8 @@ execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE BPF
   OUTPUT_STRIP_TRAILING_WHITESPACE)
 
 function(bpfwarden_bpf_object name)
-  cmake_parse_arguments(arg "" "SOURCE;OUTPUT_DIR" "" ${ARGN})
+  cmake_parse_arguments(arg "" "SOURCE;OUTPUT_DIR" "INCLUDE" ${ARGN})
+  list(TRANSFORM arg_INCLUDE PREPEND -I)
   if(NOT arg_OUTPUT_DIR)
     set(arg_OUTPUT_DIR "${CMAKE_CURRENT_BINARY_DIR}")
   endif()
@@ -17,7 +18,7 @@ function(bpfwarden_bpf_object name)
   add_custom_command(OUTPUT "${object}"
     COMMAND ${CMAKE_COMMAND} -E make_directory "${arg_OUTPUT_DIR}"
     COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Werror -std=gnu11
-      -idirafter /usr/include/${BPF_MULTIARCH} -MD -MF "${object}.d" -c "${source}" -o "${object}"
+      ${arg_INCLUDE} -idirafter /usr/include/${BPF_MULTIARCH} -MD -MF "${object}.d" -c "${source}" -o "${object}"
     # -g also leaves DWARF, ten times the size of the BTF that libbpf needs.
     COMMAND ${BPFTOOL} gen object "${object}.linked" "${object}"
     COMMAND ${CMAKE_COMMAND} -E rename "${object}.linked" "${object}"

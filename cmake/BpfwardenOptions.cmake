@@ -35,9 +35,11 @@ string(REGEX REPLACE ".*MAJOR_VERSION ([0-9]+).*MINOR_VERSION ([0-9]+).*" "\\1.\
 if(libbpf_version VERSION_LESS 1.4)
   message(FATAL_ERROR "libbpf ${libbpf_version} found, 1.4 or newer is needed for BPF tokens: run `make deps`")
 endif()
-add_library(libbpf_static INTERFACE)
+# A library of its own, so that what it needs comes after it on every link line.
+add_library(libbpf_static STATIC IMPORTED GLOBAL)
+set_target_properties(libbpf_static PROPERTIES IMPORTED_LOCATION "${LIBBPF_STATIC}")
 target_include_directories(libbpf_static SYSTEM INTERFACE "${LIBBPF_INCLUDE_DIR}")
-target_link_libraries(libbpf_static INTERFACE "${LIBBPF_STATIC}" PkgConfig::LIBELF PkgConfig::ZLIB)
+target_link_libraries(libbpf_static INTERFACE PkgConfig::LIBELF PkgConfig::ZLIB)
 
 add_library(bpfwarden_options INTERFACE)
 target_compile_options(bpfwarden_options INTERFACE

@@ -16,7 +16,7 @@ static __always_inline const void *bw_line(bw_image_t image, __u32 line)
 /* 0: in force; 1: what was before, in force again when control.rollback_at has come. */
 struct bw_images {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, BW_LINE_SIZE);
@@ -30,6 +30,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* user space writes one word, and leaves the counts beside it alone */
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct bw_control);

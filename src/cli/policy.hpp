@@ -15,6 +15,11 @@ Result<int> policy_check(const Args& args);
 Result<int> policy_show(const Args& args);
 Result<int> policy_explain(const Args& args);
 Result<int> policy_diff(const Args& args);
+Result<int> policy_apply(const Args& args);
+Result<int> policy_confirm(const Args& args);
+Result<int> policy_rollback(const Args& args);
+Result<int> policy_status(const Args& args);
+Result<int> policy_remove(const Args& args);
 
 // Policies that are right, and their image.
 struct ReadPolicies {

@@ -214,17 +214,11 @@ class Compiler {
                 if (!ops || !rule.holds_for(number)) continue;
                 static const std::vector<Net> any{Net{}};
                 for (const auto& net : rule.written->net.empty() ? any : rule.written->net) {
-                    bw_net_rule line{};
+                    auto line = net_line(net);
                     line.effect = rule.effect_in(number);
                     // A socket is made by its family alone: to refuse one address is not to refuse its family.
                     line.ops = rule.written->effect == Effect::allow || net.family_alone() ? ops : ops & ~BW_OP_SOCKET;
                     line.number = static_cast<std::uint32_t>(i + 1);
-                    std::ranges::copy(net.address, line.address);
-                    line.family = net.family.value_or(BW_NET_ANY);
-                    for (unsigned bit = 0; bit < net.prefix; ++bit)
-                        line.mask[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
-                    line.port_first = net.port_first;
-                    line.port_last = net.port_last;
                     if (line.ops) run.push_back(line);
                 }
                 if (run.size() > BW_MAX_NET_RULES) {
@@ -372,6 +366,16 @@ std::optional<Compiled> compile(std::span<const Policy> policies, Diagnostics& d
     const auto linked = link(policies, diagnostics);
     if (!diagnostics.ok()) return std::nullopt;
     return Compiler(linked, diagnostics).run();
+}
+
+bw_net_rule net_line(const Net& net) {
+    bw_net_rule line{};
+    std::ranges::copy(net.address, line.address);
+    for (unsigned bit = 0; bit < net.prefix; ++bit) line.mask[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
+    line.family = net.family.value_or(BW_NET_ANY);
+    line.port_first = net.port_first;
+    line.port_last = net.port_last;
+    return line;
 }
 
 void set_generation(std::span<Line> lines, std::uint32_t generation) {

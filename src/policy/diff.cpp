@@ -321,21 +321,11 @@ class Differ {
         return out;
     }
 
-    static bw_net_rule line_of(const Net& net) {
-        bw_net_rule line{};
-        std::ranges::copy(net.address, line.address);
-        line.family = net.family.value_or(BW_NET_ANY);
-        line.prefix = net.prefix;
-        line.port_first = net.port_first;
-        line.port_last = net.port_last;
-        return line;
-    }
-
     bw_outcome on_address(const Side& side, std::uint32_t domain, std::span<const NetSaying> sayings,
                           const bw_address& address, Operations op) const {
         bw_rights rights{};
         for (const auto& saying : sayings) {
-            const auto line = line_of(saying.net);
+            const auto line = net_line(saying.net);
             if (saying.ops & op && bw_net_matches(&line, &address, op)) say(rights, saying.effect, op);
         }
         return side.outcome(domain, op, rights);

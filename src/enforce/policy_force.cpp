@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enforce/policy_force.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "enforce/policy_hooks.hpp"
+#include "enforce/policy_mounts.hpp"
+#include "enforce/policy_object.hpp"
+#include "kernel/mount.hpp"
+
+namespace bpfwarden::enforce {
+
+namespace fs = std::filesystem;
+
+static constexpr const char* map_names[] = {"images", "control", "tasks",   "mounted", "works",  "directories",
+                                            "denials", "others", "numbers", "hits",    "tellings"};
+
+static std::uint64_t boot_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// --- images -----------------------------------------------------------------------------------------------------------
+
+ForcedImage::ForcedImage(ForcedImage&& other) noexcept
+    : fd_(std::move(other.fd_)), address_(std::exchange(other.address_, nullptr)), bytes_(other.bytes_) {}
+
+ForcedImage::~ForcedImage() {
+    if (address_) ::munmap(address_, bytes_);
+}
+
+Result<ForcedImage> ForcedImage::map(MapFd fd) {
+    bpf_map_info info{};
+    __u32 size = sizeof info;
+    if (::bpf_map_get_info_by_fd(fd.get(), &info, &size)) return fail_errno("cannot read about a policy's image");
+    ForcedImage image;
+    image.bytes_ = std::size_t{info.max_entries} * sizeof(policy::Line);
+    void* address = ::mmap(nullptr, image.bytes_, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (address == MAP_FAILED) return fail_errno("cannot map a policy's image");
+    image.address_ = address;
+    image.fd_ = std::move(fd);
+    if (image.bytes_ < 2 * sizeof(policy::Line) || image.generation() == 0)
+        return fail(Code::failed, "what is pinned as a policy's image is none");
+    return image;
+}
+
+std::span<const policy::Line> ForcedImage::lines() const {
+    return {static_cast<const policy::Line*>(address_), bytes_ / sizeof(policy::Line)};
+}
+
+std::uint32_t ForcedImage::generation() const {
+    bw_image_head head;
+    std::memcpy(&head, address_, sizeof head);
+    return head.magic == BW_IMAGE_MAGIC && head.version == BW_IMAGE_VERSION ? head.generation : 0;
+}
+
+// A map with these lines, which nobody can change any more.
+static Result<MapFd> make_image(std::span<const policy::Line> lines) {
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    MapFd fd(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "bw_image", sizeof(__u32), sizeof(policy::Line),
+                              static_cast<__u32>(lines.size()), &options));
+    if (!fd) return fail_errno(fmt::format("cannot make a map of {} lines for the policy", lines.size()));
+    const auto bytes = lines.size_bytes();
+    void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (address == MAP_FAILED) return fail_errno("cannot map the policy's image");
+    std::memcpy(address, lines.data(), bytes);
+    ::munmap(address, bytes);
+    if (::bpf_map_freeze(fd.get())) return fail_errno("cannot freeze the policy's image");
+    return fd;
+}
+
+// --- what is pinned ---------------------------------------------------------------------------------------------------
+
+struct PolicyForce::Maps {
+    MapFd images, control_fd, mounted, hits;
+    bw_control* control = nullptr;
+    ~Maps() {
+        if (control) ::munmap(control, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+    }
+};
+
+PolicyForce::PolicyForce(std::string pins) : pins_(std::move(pins)), maps_(std::make_unique<Maps>()) {}
+PolicyForce::PolicyForce(PolicyForce&&) noexcept = default;
+PolicyForce& PolicyForce::operator=(PolicyForce&&) noexcept = default;
+PolicyForce::~PolicyForce() = default;
+
+Result<MapFd> PolicyForce::map(const char* name) const {
+    MapFd fd(::bpf_obj_get(fmt::format("{}/{}", pins_, name).c_str()));
+    if (!fd) return fail_errno(fmt::format("cannot open the policy's map {}/{}", pins_, name));
+    return fd;
+}
+
+static Result<UniqueFd> take_lock(const std::string& pins) {
+    // flock() works on any directory, and the lock ends with its process.
+    UniqueFd fd(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return fail_errno(fmt::format("cannot open {}", pins));
+    if (::flock(fd.get(), LOCK_EX)) return fail_errno(fmt::format("cannot lock {}", pins));
+    return fd;
+}
+
+Result<PolicyForce> PolicyForce::open(const std::string& pins) {
+    BW_TRY(require_bpf_lsm());
+    std::error_code error;
+    fs::create_directories(pins, error);
+    if (error)
+        return fail(Error::from_errno(error.value(), fmt::format("cannot make {}", pins))
+                        .advise("mount a bpffs: mount -t bpf bpf /sys/fs/bpf"));
+    ::chmod(pins.c_str(), 0700);
+    const UniqueFd directory(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) return fail_errno(fmt::format("cannot open {}", pins));
+    if (BW_TRY(kernel::file_system_type(directory)) != kernel::bpffs_magic)
+        return fail(Error(Code::failed, fmt::format("{} is not on a bpffs", pins))
+                        .because("programs and maps are kept there, so that no process is needed")
+                        .advise("mount -t bpf bpf /sys/fs/bpf"));
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(take_lock(pins));
+    if (std::ranges::any_of(map_names, [&](const char* name) { return !fs::exists(fs::path(pins) / name); }))
+        BW_TRY(PolicyObject::make_maps(pins));
+    force.maps_->images = BW_TRY(force.map("images"));
+    force.maps_->control_fd = BW_TRY(force.map("control"));
+    force.maps_->mounted = BW_TRY(force.map("mounted"));
+    force.maps_->hits = BW_TRY(force.map("hits"));
+    void* control = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
+                           MAP_SHARED, force.maps_->control_fd.get(), 0);
+    if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
+    force.maps_->control = static_cast<bw_control*>(control);
+    BW_TRY(force.settle());
+    return force;
+}
+
+Result<PolicyForce> PolicyForce::adopt(const std::string& pins) {
+    std::error_code ignored;
+    if (!fs::exists(fs::path(pins) / "images", ignored))
+        return fail(Error(Code::not_found, "no policy is in force").advise("bpfwarden policy apply FILE"));
+    return open(pins);
+}
+
+Result<std::optional<ForcedImage>> PolicyForce::image(unsigned slot) const {
+    const __u32 key = slot;
+    __u32 id = 0;
+    if (::bpf_map_lookup_elem(maps_->images.get(), &key, &id)) {
+        if (errno == ENOENT) return std::nullopt;
+        return fail_errno("cannot look up the policy in force");
+    }
+    MapFd fd(::bpf_map_get_fd_by_id(id));
+    if (!fd) return fail_errno("cannot open the policy in force");
+    return BW_TRY(ForcedImage::map(std::move(fd)));
+}
+
+static Result<> put_image(FdRef images, __u32 slot, FdRef image) {
+    const int fd = image.get();
+    // The kernel waits here until no program uses what stood in the slot.
+    if (::bpf_map_update_elem(images.get(), &slot, &fd, BPF_ANY)) return fail_errno("cannot put the policy in force");
+    return {};
+}
+
+// If a time to confirm ran out, what decides by the clock is made to decide by the slot.
+Result<> PolicyForce::settle() {
+    auto* control = maps_->control;
+    const auto at = __atomic_load_n(&control->rollback_at, __ATOMIC_ACQUIRE);
+    if (!at || at > boot_ns()) return {};
+    auto before = BW_TRY(image(1));
+    if (before) BW_TRY(put_image(maps_->images, 0, before->fd()));
+    else {
+        const __u32 slot = 0;
+        ::bpf_map_delete_elem(maps_->images.get(), &slot);
+    }
+    __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
+    return {};
+}
+
+// --- changes ----------------------------------------------------------------------------------------------------------
+
+Result<> PolicyForce::attach(std::uint64_t ops) {
+    auto object = BW_TRY(PolicyObject::open(pins_, ops));
+    return object.attach();
+}
+
+Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
+    auto old = BW_TRY(image(0));
+    auto older = BW_TRY(image(1));
+    const std::uint32_t generation =
+        std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
+    policy::set_generation(compiled.lines, generation);
+    auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
+    // Names first, then programs: from the switch on everything that the new policy needs is there.
+    std::vector<const ForcedImage*> all{&made};
+    if (old) all.push_back(&*old);
+    BW_TRY(name_mounts(all));
+    BW_TRY_WITHIN(attach(compiled.ops), "attaching the policy's programs");
+
+    auto* control = maps_->control;
+    __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
+    if (old) {
+        BW_TRY(put_image(maps_->images, 1, old->fd()));
+    } else {
+        const __u32 slot = 1;
+        ::bpf_map_delete_elem(maps_->images.get(), &slot);
+    }
+    if (confirm_within.count() > 0)
+        __atomic_store_n(&control->rollback_at,
+                         boot_ns() + static_cast<std::uint64_t>(confirm_within.count()) * 1'000'000'000,
+                         __ATOMIC_RELEASE);
+    BW_TRY(put_image(maps_->images, 0, made.fd()));
+    return generation;
+}
+
+Result<> PolicyForce::confirm() {
+    if (!__atomic_load_n(&maps_->control->rollback_at, __ATOMIC_ACQUIRE))
+        return fail(Error(Code::failed, "nothing waits for being confirmed")
+                        .because("the policy in force was applied without --confirm-within, was confirmed, or its time "
+                                 "ran out and the one before is in force again")
+                        .advise("bpfwarden policy status"));
+    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
+    return {};
+}
+
+Result<std::uint32_t> PolicyForce::rollback() {
+    auto now = BW_TRY(image(0));
+    auto before = BW_TRY(image(1));
+    if (!now || !before)
+        return fail(Error(Code::not_found, "there is no policy to go back to")
+                        .because("only one was applied since the programs were loaded"));
+    std::vector<const ForcedImage*> both{&*now, &*before};
+    BW_TRY(name_mounts(both));
+    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
+    BW_TRY(put_image(maps_->images, 0, before->fd()));
+    BW_TRY(put_image(maps_->images, 1, now->fd()));
+    return before->generation();
+}
+
+Result<> PolicyForce::remove() {
+    // Without an image nothing decides, at once; the programs themselves go some time after their last link.
+    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
+    for (const __u32 slot : {0U, 1U})
+        if (::bpf_map_delete_elem(maps_->images.get(), &slot) && errno != ENOENT)
+            return fail_errno("cannot take the policy out of force");
+    std::error_code error;
+    std::vector<fs::path> links, rest;
+    for (const auto& entry : fs::directory_iterator(pins_, error))
+        (entry.path().filename().string().starts_with(link_prefix) ? links : rest).push_back(entry.path());
+    for (const auto& list : {links, rest})
+        for (const auto& path : list)
+            if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
+    if (::rmdir(pins_.c_str())) return fail_errno(fmt::format("cannot remove {}", pins_));
+    return {};
+}
+
+// --- mounts -----------------------------------------------------------------------------------------------------------
+
+Result<std::size_t> PolicyForce::name_mounts() {
+    auto now = BW_TRY(image(0));
+    auto before = BW_TRY(image(1));
+    std::vector<const ForcedImage*> both;
+    if (now) both.push_back(&*now);
+    if (before) both.push_back(&*before);
+    return name_mounts(both);
+}
+
+Result<std::size_t> PolicyForce::name_mounts(std::span<const ForcedImage* const> images) {
+    auto changed = BW_TRY(write_mounts(maps_->mounted, images));
+    // What is kept about directories was found by the old places.
+    if (changed.different) __atomic_add_fetch(&maps_->control->mounts, 1, __ATOMIC_ACQ_REL);
+    return changed.named;
+}
+
+// --- questions --------------------------------------------------------------------------------------------------------
+
+Result<PolicyForce::Status> PolicyForce::status() const {
+    Status status;
+    const auto now = BW_TRY(image(0));
+    const auto before = BW_TRY(image(1));
+    if (now) status.generation = now->generation();
+    if (before) status.before = before->generation();
+    status.counts = *maps_->control;
+    if (status.counts.rollback_at) {
+        const auto clock = boot_ns();
+        if (status.counts.rollback_at > clock)
+            status.rollback_in = std::chrono::nanoseconds(status.counts.rollback_at - clock);
+    }
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(pins_, ignored)) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with(link_prefix)) status.programs.push_back(name.substr(link_prefix.size()));
+    }
+    std::ranges::sort(status.programs);
+    return status;
+}
+
+Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> PolicyForce::hits(std::uint32_t generation) const {
+    struct Key {
+        __u32 generation, rule;
+    };
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> found;
+    Key key{}, next{};
+    for (bool first = true; !::bpf_map_get_next_key(maps_->hits.get(), first ? nullptr : &key, &next); first = false) {
+        key = next;
+        __u64 count = 0;
+        if (key.generation == generation && !::bpf_map_lookup_elem(maps_->hits.get(), &key, &count))
+            found.emplace_back(key.rule, count);
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+}  // namespace bpfwarden::enforce

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policy in force: programs, links and maps pinned on a bpffs, which need no process. Whoever comes next adopts them.
+//
+// Needs root, BPF LSM in the kernel's list, and kernel 6.1. One change at a time: a lock is held from open() on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "policy/compile.hpp"
+#include "shared/policy_event.h"
+
+namespace bpfwarden::enforce {
+
+inline constexpr const char* policy_pins = "/sys/fs/bpf/bpfwarden/policy";
+
+// An image in the kernel, mapped.
+class ForcedImage {
+  public:
+    ForcedImage(ForcedImage&& other) noexcept;
+    ForcedImage& operator=(ForcedImage&&) = delete;
+    ~ForcedImage();
+    static Result<ForcedImage> map(MapFd fd);
+
+    std::span<const policy::Line> lines() const;
+    std::uint32_t generation() const;
+    FdRef fd() const { return fd_; }
+
+  private:
+    ForcedImage() = default;
+    MapFd fd_;
+    void* address_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+class PolicyForce {
+  public:
+    // What is pinned there; nothing decides if nothing was. Makes the directory, and maps if there are none.
+    static Result<PolicyForce> open(const std::string& pins = policy_pins);
+    // The same, but an error with Code::not_found if there is nothing to adopt.
+    static Result<PolicyForce> adopt(const std::string& pins = policy_pins);
+    PolicyForce(PolicyForce&&) noexcept;
+    PolicyForce& operator=(PolicyForce&&) noexcept;
+    ~PolicyForce();
+
+    // Puts a policy in force with one write: before it the old one decides, from it on the new one. On an error the old
+    // one is in force as before. With a time, the old one comes back by itself unless confirm() is called before; the
+    // kernel's programs see to that, no process does. Returns the generation.
+    Result<std::uint32_t> apply(policy::Compiled compiled, std::chrono::seconds confirm_within = {});
+    Result<> confirm();
+    // The one before comes back.
+    Result<std::uint32_t> rollback();
+    // Everything ends: no policy, no programs, no maps.
+    Result<> remove();
+
+    // Reads where file systems are mounted now, so that their files have names. Returns how many there are.
+    Result<std::size_t> name_mounts();
+
+    struct Status {
+        std::uint32_t generation = 0;  // in force; 0: none
+        std::uint32_t before = 0;      // what rollback() brings back; 0: nothing
+        std::optional<std::chrono::nanoseconds> rollback_in;
+        bool rolled_back = false;  // a time to confirm ran out
+        std::vector<std::string> programs;
+        bw_control counts{};
+    };
+    Result<Status> status() const;
+    // Times that a rule refused, would have refused or told, by its number; 0: a default.
+    Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> hits(std::uint32_t generation) const;
+    // Nothing if that slot is empty. 0: in force.
+    Result<std::optional<ForcedImage>> image(unsigned slot) const;
+
+    // A pinned map by its name in policy.bpf.c.
+    Result<MapFd> map(const char* name) const;
+
+  private:
+    struct Maps;
+    explicit PolicyForce(std::string pins);
+    Result<> attach(std::uint64_t ops);
+    Result<> settle();
+    Result<std::size_t> name_mounts(std::span<const ForcedImage* const> images);
+
+    std::string pins_;
+    UniqueFd lock_;
+    std::unique_ptr<Maps> maps_;
+};
+
+}  // namespace bpfwarden::enforce

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enforce/policy_object.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "enforce/policy_hooks.hpp"
+#include "kernel/btf.hpp"
+#include "kernel/file.hpp"
+#include "policy.skel.h"
+
+namespace bpfwarden::enforce {
+
+namespace fs = std::filesystem;
+
+static std::string_view trim(std::string_view text) {
+    const auto first = text.find_first_not_of(" \n");
+    return first == text.npos ? std::string_view{} : text.substr(first, text.find_last_not_of(" \n") - first + 1);
+}
+
+Result<> require_bpf_lsm() {
+    auto list = kernel::read_file("/sys/kernel/security/lsm");
+    if (!list)
+        return fail(Error(Code::unsupported, "cannot see which security modules this kernel has")
+                        .because(list.error().what())
+                        .advise("mount -t securityfs none /sys/kernel/security"));
+    for (const auto name : split(*list, ',')) {
+        if (trim(name) == "bpf") return {};
+    }
+    return fail(Error(Code::unsupported, "BPF LSM is not in force on this kernel")
+                    .because(fmt::format("its security modules are: {}", trim(*list)))
+                    .advise("add \"bpf\" to lsm= on the kernel's command line and start the machine again"));
+}
+
+void PolicyObject::Close::operator()(bpf_object* object) const { ::bpf_object__close(object); }
+
+// What libbpf and the verifier say, the last of it: the reason of a failure is at the end.
+struct Said {
+    std::string text;
+    static int take(enum libbpf_print_level level, const char* format, va_list values);
+};
+static thread_local Said* listening = nullptr;
+int Said::take(enum libbpf_print_level level, const char* format, va_list values) {
+    if (!listening || level == LIBBPF_DEBUG) return 0;
+    char line[2048];
+    const int length = std::vsnprintf(line, sizeof line, format, values);
+    if (length > 0) listening->text.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
+    if (listening->text.size() > 16384) listening->text.erase(0, listening->text.size() - 8192);
+    return length;
+}
+class Listen {
+  public:
+    Listen() {
+        listening = &said_;
+        before_ = ::libbpf_set_print(&Said::take);
+    }
+    Listen(const Listen&) = delete;
+    ~Listen() {
+        ::libbpf_set_print(before_);
+        listening = nullptr;
+    }
+    std::string end() const {
+        const auto lines = split(trim(said_.text), '\n');
+        std::string text;
+        for (std::size_t i = lines.size() > 4 ? lines.size() - 4 : 0; i < lines.size(); ++i)
+            text += (text.empty() ? "" : " | ") + std::string(trim(lines[i]));
+        return text;
+    }
+
+  private:
+    Said said_;
+    libbpf_print_fn_t before_ = nullptr;
+};
+
+static Result<std::unique_ptr<bpf_object, void (*)(bpf_object*)>> open_object(const std::string& pins) {
+    std::size_t size = 0;
+    const void* bytes = policy__elf_bytes(&size);
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "bpfwarden_policy");
+    std::unique_ptr<bpf_object, void (*)(bpf_object*)> object(::bpf_object__open_mem(bytes, size, &options),
+                                                              &::bpf_object__close);
+    if (!object) return fail_errno("cannot read the policy's programs");
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object.get()) {
+        const std::string_view name = ::bpf_map__name(map);
+        if (name.contains('.')) continue;
+        const int error = ::bpf_map__set_pin_path(map, fmt::format("{}/{}", pins, name).c_str());
+        if (error) return fail_errno(-error, fmt::format("cannot pin {}", name));
+    }
+    return object;
+}
+
+Result<> PolicyObject::make_maps(const std::string& pins) {
+    const Listen listen;
+    auto object = BW_TRY(open_object(pins));
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object.get())::bpf_program__set_autoload(program, false);
+    if (const int error = ::bpf_object__load(object.get()); error)
+        return fail(Error::from_errno(-error, "cannot make the policy's maps").because(listen.end()));
+    return {};
+}
+
+Result<PolicyObject> PolicyObject::open(const std::string& pins, std::uint64_t ops) {
+    const Listen listen;
+    const auto btf = BW_TRY(kernel::Btf::of_vmlinux());
+    const bool by_path = !btf.has_member("file", "f_path");
+    std::set<std::string, std::less<>> wanted;
+    for (const auto& hook : policy_hooks()) {
+        if (hook.ops && !(hook.ops & ops)) continue;
+        if (!btf.function(fmt::format("bpf_lsm_{}", hook.hook)).id) {
+            if (hook.optional) continue;
+            return fail(Error(Code::unsupported, fmt::format("this kernel has no LSM hook {}", hook.hook))
+                            .because("a rule or default of the policy needs it"));
+        }
+        auto program = std::string(hook.program) + (hook.by_path && by_path ? "_by_path" : "");
+        if (!fs::exists(fs::path(pins) / (std::string(link_prefix) + program))) wanted.insert(std::move(program));
+    }
+    PolicyObject made;
+    made.pins_ = pins;
+    made.object_.reset(BW_TRY(open_object(pins)).release());
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, made.object_.get())
+        ::bpf_program__set_autoload(program, wanted.contains(std::string_view(::bpf_program__name(program))));
+    if (const int error = ::bpf_object__load(made.object_.get()); error)
+        return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(listen.end()));
+    return made;
+}
+
+Result<> PolicyObject::attach() {
+    const Listen listen;
+    std::vector<std::unique_ptr<bpf_link, int (*)(bpf_link*)>> links;
+    std::vector<std::string> pinned;
+    const auto undo = [&](Error error) {
+        for (const auto& path : pinned) ::unlink(path.c_str());
+        return fail(std::move(error));
+    };
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object_.get()) {
+        if (!::bpf_program__autoload(program)) continue;
+        const char* name = ::bpf_program__name(program);
+        std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
+        if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(listen.end()));
+        const auto path = fmt::format("{}/{}{}", pins_, link_prefix, name);
+        if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
+            return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
+        pinned.push_back(path);
+        links.push_back(std::move(link));
+    }
+    // The pins hold them from here on.
+    for (auto& link : links) ::bpf_link__disconnect(link.get());
+    return {};
+}
+
+}  // namespace bpfwarden::enforce

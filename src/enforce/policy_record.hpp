@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people call the things of an image: names of domains and rules, who applied it and when. The kernel has numbers; this
+// is kept beside, a file a generation. Losing it costs names, nothing else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "policy/compile.hpp"
+
+namespace bpfwarden::enforce {
+
+inline constexpr const char* policy_records = "/var/lib/bpfwarden/policy";
+
+struct PolicyRecord {
+    struct Rule {
+        std::string name, policy, at;  // at: "nginx.toml:12:1"
+        std::string effect;
+    };
+    std::uint32_t generation = 0;
+    std::string digest;
+    std::uint64_t applied_ns = 0;  // CLOCK_REALTIME
+    std::uint32_t uid = 0;         // of who applied it: the login's where there is one (loginuid)
+    std::vector<std::string> files, domains;
+    std::vector<Rule> rules;  // number 1 is the first
+
+    // "domain 3", "rule 7" where it is not known.
+    std::string domain(std::uint32_t number) const;
+    std::string rule(std::uint32_t number) const;  // 0: "default"
+};
+
+PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string> files);
+// Written whole or not at all. Records of generations that are no longer in force or to go back to are removed.
+Result<> write_record(const PolicyRecord& record, std::uint32_t before, const std::string& directory = policy_records);
+// An empty one with the generation where there is none.
+PolicyRecord read_record(std::uint32_t generation, const std::string& directory = policy_records);
+
+}  // namespace bpfwarden::enforce
