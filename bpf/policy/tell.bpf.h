@@ -51,6 +51,7 @@ struct bw_telling {
 	char type[32];
 	__u64 dentries[BW_MAX_DEPTH];
 };
+_Static_assert(sizeof(struct bw_telling) <= 7936, "from 7.0 on a task's storage is allocated from caches of at most 8 KiB");
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
