@@ -73,6 +73,8 @@ struct bw_state {
 };
 
 /* Domains that may be refused (told of) something at this state or below: a directory must not leave it for where other rules hold. */
+#define BW_LIVE_DENY 1
+#define BW_LIVE_WARN 2
 struct bw_live {
 	__u64 deny[4];
 	__u64 warn[4];

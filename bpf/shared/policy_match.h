@@ -189,8 +189,6 @@ static __always_inline const struct bw_cell *bw_cell(bw_image_t image, const str
  * Whether a directory may go from state FROM to state TO as far as its contents are concerned: 0 it may; else it would leave what is
  * refused (BW_LIVE_DENY) or only told of (BW_LIVE_WARN) below it. In one and the same state the same rules hold, also below.
  */
-#define BW_LIVE_DENY 1
-#define BW_LIVE_WARN 2
 static __always_inline int bw_moves(bw_image_t image, const struct bw_image_head *head, const struct bw_image_tail *tail,
 				    __u32 domain, __u32 from, __u32 to)
 {

@@ -111,6 +111,9 @@ struct AutomatonBuilder::Construction {
 
     struct Raw {
         std::uint32_t set = 0, other = 0;
+        // Behind a type of file systems that some pattern has: not the same as state 0, whatever comes of it. A type
+        // that leads to state 0 is one that nobody speaks of.
+        bool spoken_of = false;
         const GlobTable::Machine* machine = nullptr;
         std::vector<std::uint32_t> targets;
         struct Edge {
@@ -202,7 +205,11 @@ struct AutomatonBuilder::Construction {
         if (!ways.globs.empty()) {
             std::vector<std::uint32_t> globs;
             for (const auto& [glob, to] : ways.globs) globs.push_back(glob);
-            const auto* machine = BW_TRY(builder.globs_->machine(globs));
+            auto found = builder.globs_->machine(globs);
+            // With a table that was half full already it is not these globs that are too many.
+            if (!found && builder.globs_->rows().size() > GlobTable::most_rows / 2)
+                return fail(builder.too_large("this policy needs more than 32 MiB for its globs", sets));
+            const auto* machine = BW_TRY(std::move(found));
             raw[state].machine = machine;
             for (const auto& end : machine->ends) {
                 NodeSet to = ways.any;
@@ -233,11 +240,19 @@ struct AutomatonBuilder::Construction {
         return {};
     }
 
+    void speak_of(std::uint32_t start) {
+        const auto mark = [&](std::uint32_t state) { raw[state].spoken_of = state != 0; };
+        const auto from = raw[start];
+        mark(from.other);
+        for (const auto to : from.targets) mark(to);
+        for (const auto& edge : from.edges) mark(edge.to);
+    }
+
     // Classes of states that accept the same and go on the same. Starts with what they accept and splits until nothing
     // changes; a state's edge counts only where it leads elsewhere than its name would without it.
     std::vector<std::uint32_t> classes() const {
         std::vector<std::uint32_t> now(raw.size());
-        for (std::size_t i = 0; i < raw.size(); ++i) now[i] = raw[i].set;
+        for (std::size_t i = 0; i < raw.size(); ++i) now[i] = raw[i].set << 1 | (raw[i].spoken_of ? 1 : 0);
         std::size_t count = 0;
         while (true) {
             std::map<std::vector<std::uint32_t>, std::uint32_t> signatures;
@@ -334,6 +349,7 @@ Result<Automaton> AutomatonBuilder::build(const SetOf& set_of) {
         if (work.edge_count > most_edges)
             return fail(too_large(fmt::format("this policy needs more than {} edges", most_edges), work.sets));
     }
+    work.speak_of(starts[static_cast<std::size_t>(Start::detached)]);
     return work.finish(starts);
 }
 

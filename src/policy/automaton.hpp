@@ -37,7 +37,8 @@ struct Automaton {
         std::vector<Edge> edges;             // each leads elsewhere than its name would without it
     };
 
-    std::vector<State> states;  // 0: nothing matches, here or below. Another such state, for edges, may be there.
+    // 0: nothing matches, here or below. Others like it may be there: for edges, and behind types of file systems.
+    std::vector<State> states;
     std::array<std::uint32_t, start_count> starts{};
     std::vector<std::string> names;
     std::shared_ptr<const GlobTable> globs;

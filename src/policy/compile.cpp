@@ -314,7 +314,8 @@ class Compiler {
 
     void facts() {
         for (const auto& rule : linked_.rules)
-            out_.rules.push_back({rule.written->name, rule.policy->name, rule.written->effect_at, rule.written->effect});
+            out_.rules.push_back(
+                {rule.written->name, rule.policy->name, rule.written->effect_at, rule.written->effect});
         for (const auto& domain : image_.domains) {
             const auto& lines = domain.domain;
             out_.ops |= lines.default_deny | lines.default_warn;

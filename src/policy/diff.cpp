@@ -60,13 +60,26 @@ void say(bw_rights& rights, std::uint32_t effect, Operations ops) {
 // One of the two sides: what its rules say, by the rules themselves.
 struct Side {
     Linked linked;
+    Automaton detached;  // of its patterns "TYPE:/…" alone
+
+    bool speaks_of(std::string_view type) const { return detached.step(detached.start(Start::detached), type) != 0; }
+
+    // Of a file whose name cannot be told: whatever some deny could have refused.
+    void add_blind(bw_rights& rights, std::uint32_t domain) const {
+        for (const auto& rule : linked.rules)
+            if (rule.holds_for(domain) && rule.written->effect == Effect::deny)
+                say(rights, rule.effect_in(domain), rule.written->ops & BW_OPS_PATH);
+        rights.deny |= linked.domains[domain].default_deny & BW_OPS_PATH;
+        rights.warn |= linked.domains[domain].default_warn & BW_OPS_PATH;
+    }
 
     bw_outcome outcome(std::uint32_t domain, Operations ops, const bw_rights& rights) const {
         const auto& of = linked.domains[domain];
         return bw_decide(&rights, of.default_deny, of.default_warn, 0, ops);
     }
-    bw_outcome on(std::span<const std::uint32_t> rules, std::uint32_t domain, Operations ops) const {
+    bw_outcome on(std::span<const std::uint32_t> rules, std::uint32_t domain, Operations ops, bool blind) const {
         bw_rights rights{};
+        if (blind) add_blind(rights, domain);
         for (const auto index : rules)
             if (linked.rules[index].holds_for(domain))
                 say(rights, linked.rules[index].effect_in(domain), linked.rules[index].written->ops & ops);
@@ -217,8 +230,20 @@ class Differ {
             if (fresh) meetings.push_back(std::move(meeting));
             return at->second;
         }));
+        for (auto& side : sides_) {
+            AutomatonBuilder detached;
+            for (const auto& rule : side.linked.rules)
+                for (const auto* globs : {&rule.written->paths, &rule.written->except})
+                    for (const auto& glob : *globs)
+                        for (const auto& pattern : glob.patterns)
+                            if (pattern.detached) detached.add(Start::detached, pattern, 1);
+            side.detached = BW_TRY(detached.build([](std::span<const Mark>) { return 1U; }));
+        }
         Witnesses witnesses(automaton);
         for (const auto from : {Start::path, Start::detached, Start::types}) walk(automaton, meetings, witnesses, from);
+        for (const auto& [name, was, is] : pairs_)
+            compare(name, sides_[0].on({}, was, BW_OPS_PATH, true), sides_[1].on({}, is, BW_OPS_PATH, true),
+                    BW_OPS_PATH, "a file whose name cannot be told");
         return {};
     }
     using Meeting = std::array<std::vector<std::uint32_t>, 2>;
@@ -237,14 +262,16 @@ class Differ {
             const bool path =
                 from == Start::path || (from == Start::detached && i > 0) || (from == Start::types && i > 0);
             if (path) {
-                std::string example;
-                for (std::size_t at = i; at != 0; at = reached[at].parent)
+                std::string example, type;
+                for (std::size_t at = i; at != 0; at = reached[at].parent) {
+                    type = reached[at].name;
                     example = (from == Start::path || reached[at].parent != 0 ? "/" : "") + reached[at].name +
                               (from == Start::detached && reached[at].parent == 0 ? ":" : "") + example;
+                }
                 if (from == Start::path && i == 0) example = "/";
                 if (from == Start::detached && example.ends_with(':')) example += '/';
                 if (from == Start::types) example = "any file of type " + example;
-                meet(meetings[automaton.states[state].set], example, from);
+                meet(meetings[automaton.states[state].set], example, type, from);
             }
             if (from == Start::types && i > 0) continue;  // a type is one name
             for (auto& step : witnesses.steps(state))
@@ -252,11 +279,13 @@ class Differ {
         }
     }
 
-    void meet(const Meeting& meeting, const std::string& example, Start from) {
+    void meet(const Meeting& meeting, const std::string& example, const std::string& type, Start from) {
+        if (from == Start::types && meeting[0].empty() && meeting[1].empty()) return;
+        const auto blind = [&](const Side& side) { return from == Start::detached && !side.speaks_of(type); };
         for (const auto& [name, was, is] : pairs_) {
             const auto ops = BW_OPS_PATH;
-            if (from == Start::types && meeting[0].empty() && meeting[1].empty()) continue;
-            compare(name, sides_[0].on(meeting[0], was, ops), sides_[1].on(meeting[1], is, ops), ops, example);
+            compare(name, sides_[0].on(meeting[0], was, ops, blind(sides_[0])),
+                    sides_[1].on(meeting[1], is, ops, blind(sides_[1])), ops, example);
         }
     }
 

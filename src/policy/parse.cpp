@@ -439,6 +439,7 @@ class Parser : TomlReader {
                 sound = sound && out.capabilities;
             } else {
                 unknown_key(member, "rule", " in a [[rule]]");
+                sound = false;  // it may have been what is missing now
             }
         }
         if (!effect) {
