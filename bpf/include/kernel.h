@@ -111,7 +111,16 @@ struct css_set { struct cgroup *dfl_cgrp; };
 
 struct fs_struct { struct path root, pwd; };
 struct mm_struct { struct file *exe_file; };
-struct bpf_local_storage;
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+struct bpf_local_storage_data {
+	void *smap;
+	__u8 data[];
+};
+struct bpf_local_storage { struct bpf_local_storage_data *cache[16]; };
+struct bpf_local_storage_map { __u16 cache_idx; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 struct task_struct {

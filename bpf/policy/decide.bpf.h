@@ -121,6 +121,13 @@ static __always_inline __u64 bw_what(__u32 hook, __u32 detail)
 	return (__u64)detail << 32 | hook;
 }
 
+/* What a domain may do there with nobody to be told. */
+static __always_inline __u64 bw_quiet(const struct bw_domain *domain, const struct bw_rights *rights)
+{
+	return ~(rights->deny | rights->warn | rights->audit | domain->default_audit) &
+	       (rights->allow | ~(domain->default_deny | domain->default_warn));
+}
+
 /* After the walk, on a stack of its own: what is known before a walk would multiply what is to be verified of it, too. */
 static __noinline int bw_judge_file(struct bw_view *view, struct dentry *dentry, __u32 state, __u64 ops, __u64 what)
 {
@@ -132,6 +139,8 @@ static __noinline int bw_judge_file(struct bw_view *view, struct dentry *dentry,
 		return bw_judge_blind(view, &object);
 	if (view->domain->flags & (BW_DOMAIN_BY_TYPE | BW_DOMAIN_BY_IDENTITY) && !bw_add_kinds(view, dentry, &rights))
 		return -EACCES;
+	/* By name alone: a rule by identity would be about another file after the next rename or link. */
+	view->quiet = view->domain->flags & BW_DOMAIN_BY_IDENTITY ? 0 : bw_quiet(view->domain, &rights);
 	return bw_judge(view, &object, &rights);
 }
 #endif

@@ -189,13 +189,15 @@ static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_
 	struct bw_task *task = bw_current();
 	__u32 state, next;
 
-	view.task = task;
 	if (!bw_look(&view, task ? task->domain : 0))
 		return 0;
 	state = bw_state_of_file(&view, bprm->file, by_path);
 	next = bw_entered(&view, bprm->file->f_path.dentry, state);
-	if (next == view.number && !task)
+	if (!next && !task) {
+		/* The walk's memory goes again: a task with nothing of ours costs nothing at its next open. */
+		bpf_task_storage_delete(&works, bpf_get_current_task_btf());
 		return 0;
+	}
 	task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!task)
 		return -ENOMEM;
@@ -237,7 +239,6 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 	task->next = 0;
 	if (task->domain == before)
 		return 0;
-	view.task = task;
 	if (!bw_look(&view, task->domain))
 		return 0;
 	object.ops = BW_OP_EXEC;

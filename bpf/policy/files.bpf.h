@@ -18,22 +18,86 @@ static __always_inline __u32 bw_state_of_file(struct bw_view *view, struct file 
 	return by_path ? bw_file_path(view, file) : bw_path(view, file->f_path.dentry);
 }
 
-static __always_inline int bw_file_open(struct file *file, bool by_path)
+static __always_inline __u64 bw_open_ops(struct file *file)
 {
-	struct bw_view view;
-	__u32 state, flags = file->f_flags;
 	__u64 ops = 0;
 
-	if (flags & FMODE_EXEC) /* bprm_check_security and mmap_file decide about it */
-		return 0;
-	if (!bw_confined(&view))
-		return 0;
-	state = bw_state_of_file(&view, file, by_path);
 	if (file->f_mode & FMODE_READ)
 		ops |= BW_OP_READ;
 	if (file->f_mode & FMODE_WRITE)
-		ops |= flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
-	return bw_judge_file(&view, file->f_path.dentry, state, ops, bw_what(BW_HOOK_FILE_OPEN, flags));
+		ops |= file->f_flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
+	return ops;
+}
+
+/* The file at the root of a file system has no name there. */
+static __always_inline bool bw_open_passes(struct bw_view *view, struct file *file, bool by_path)
+{
+	__u32 sequence = bw_rename_sequence();
+	struct bw_stamp stamp = bw_stamp(view, sequence);
+	struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+	struct inode *inode = parent->d_inode;
+	bool quiet;
+
+	if (sequence & 1 || !inode || dentry == parent)
+		return false;
+	quiet = by_path ? bw_is_quiet_by_path(&file->f_path, stamp.image, stamp.moment, view->number, bw_open_ops(file))
+			: bw_is_quiet(inode, dentry, stamp, view->number, bw_open_ops(file));
+	return quiet && bw_rename_sequence() == sequence;
+}
+
+/* Subprograms, for their stack. */
+static __noinline bool bw_open_is_quiet(struct bw_view *view, struct file *file)
+{
+	return bw_open_passes(view, file, false);
+}
+
+static __noinline bool bw_open_is_quiet_by_path(struct bw_view *view, struct file *file)
+{
+	return bw_open_passes(view, file, true);
+}
+
+/* After a walk, of this file, that led to silence. */
+static __noinline int bw_remember_open(struct bw_view *view, struct file *file)
+{
+	struct bw_stamp stamp = bw_stamp(view, view->sequence);
+	struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+	struct inode *inode = parent->d_inode;
+
+	if (inode && dentry != parent && bw_rename_sequence() == view->sequence)
+		bw_keep_quiet(inode, dentry, stamp, view->number, view->quiet);
+	return 0;
+}
+
+static __noinline int bw_remember_open_by_path(struct bw_view *view, struct file *file)
+{
+	struct bw_stamp stamp = bw_stamp(view, view->sequence);
+
+	if (bw_rename_sequence() == view->sequence)
+		bw_keep_quiet_by_path(&file->f_path, stamp.image, stamp.moment, view->number, view->quiet);
+	return 0;
+}
+
+static __always_inline int bw_file_open(struct file *file, bool by_path)
+{
+	struct bw_view view;
+	__u32 domain;
+	int refused;
+
+	if (file->f_flags & FMODE_EXEC) /* bprm_check_security and mmap_file decide about it */
+		return 0;
+	domain = bw_current_domain();
+	if (!domain || !bw_take(&view, domain))
+		return 0;
+	if (by_path ? bw_open_is_quiet_by_path(&view, file) : bw_open_is_quiet(&view, file))
+		return 0;
+	if (!bw_know(&view))
+		return 0;
+	view.quiet = 0;
+	refused = bw_judge_file(&view, file->f_path.dentry, bw_state_of_file(&view, file, by_path), bw_open_ops(file),
+				bw_what(BW_HOOK_FILE_OPEN, file->f_flags));
+	if (refused || !view.quiet)
+		return refused;
+	return by_path ? bw_remember_open_by_path(&view, file) : bw_remember_open(&view, file);
 }
 
 SEC("?lsm/file_open")

@@ -7,7 +7,8 @@
  * d_move() changes before and after). What is kept about a directory (the automaton's state after its path) is kept with that sequence, the
  * image's generation, the count of mounts and a time, and is void when any of these differs: 2^31 renames, after which the sequence would
  * repeat, take longer than the time's unit. The words of an entry are written one by one by several processors at once; the last one
- * binds them together. A file's own name is read each time: link and unlink change no sequence.
+ * binds them together. A file's own name is read each time: link and unlink change no sequence. What is kept for names is kept with their
+ * directory, and so for what they are in it, not for an inode or a dentry that could be another's tomorrow.
  */
 #ifndef BPFWARDEN_POLICY_PATH_BPF_H
 #define BPFWARDEN_POLICY_PATH_BPF_H
@@ -15,15 +16,24 @@
 #include "state.bpf.h"
 
 extern const void rename_lock __ksym;
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak; /* 6.2 */
 
 #define SB_NOUSER (1ul << 31) /* pipes, sockets, memfds: no user can mount it */
 #define BW_WALKS 8 /* a walk that a rename interrupted is repeated this often */
+
+/* What passed in silence for a name in a directory: operations of one domain. */
+#define BW_QUIET_NAMES 8
+struct bw_quiet_name {
+	__u64 name[3]; /* zeros behind it, its length in the last byte */
+	__u64 ops;
+	__u32 domain;
+	__u32 check;
+};
 
 struct bw_directory {
 	__u64 image;  /* generation, mounts */
 	__u64 moment; /* rename sequence, era */
 	__u64 state;  /* state, check */
+	struct bw_quiet_name names[BW_QUIET_NAMES];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
@@ -34,15 +44,7 @@ struct {
 
 static __always_inline __u32 bw_rename_sequence(void)
 {
-	__u32 sequence = 1;
-
-	if (bpf_rdonly_cast) {
-		struct seqcount *lock = bpf_rdonly_cast(&rename_lock, bpf_core_type_id_kernel(struct seqcount));
-
-		return lock->sequence;
-	}
-	bpf_probe_read_kernel(&sequence, sizeof(sequence), &rename_lock);
-	return sequence;
+	return bw_read_word(&rename_lock);
 }
 
 /* Half a minute and more, at any HZ that there is. */
@@ -86,10 +88,112 @@ static __always_inline void bw_keep(struct inode *directory, struct bw_stamp sta
 		return;
 	entry->state = 0;
 	barrier();
+	for (int i = 0; i < BW_QUIET_NAMES; i++)
+		entry->names[i].check = 0;
 	entry->image = stamp.image;
 	entry->moment = stamp.moment;
 	barrier();
 	entry->state = (__u64)bw_directory_check(stamp, state) << 32 | state;
+}
+
+static __always_inline __u32 bw_quiet_check(struct bw_stamp stamp, const struct bw_quiet_name *name)
+{
+	__u64 h = (stamp.image ^ stamp.moment << 1 ^ name->name[0]) * 0x9e3779b97f4a7c15ull;
+
+	h = (h ^ (h >> 31) ^ name->name[1] ^ name->ops << 8) * 0xbf58476d1ce4e5b9ull;
+	h = (h ^ (h >> 29) ^ name->name[2] ^ name->domain) * 0x94d049bb133111ebull;
+	return h >> 32 | 1;
+}
+
+/* Two words of the kernel's memory; what is not mapped reads as zero. */
+static __always_inline void bw_read_pair(const void *address, __u64 *first, __u64 *second)
+{
+	struct timespec64 *pair = bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64));
+
+	*first = pair->tv_sec;
+	*second = pair->tv_nsec;
+}
+
+/* The name of DENTRY; false if it is too long to be kept. */
+static __always_inline bool bw_quiet_name(struct bw_quiet_name *name, struct dentry *dentry)
+{
+	__u32 length = dentry->d_name.len;
+	const unsigned char *text = dentry->d_name.name;
+	__u64 words[3], rest;
+
+	if (length > BW_EDGE_INLINE)
+		return false;
+	if (bpf_rdonly_cast) {
+		__u64 bits = length << 3;
+
+		/* Whole words, and what is behind the name taken away. */
+		bw_read_pair(text, &words[0], &words[1]);
+		if (length >= 16) {
+			bw_read_pair(text + 16, &words[2], &rest);
+			name->name[0] = words[0];
+			name->name[1] = words[1];
+			name->name[2] = words[2] & ((1ull << (bits & 63)) - 1);
+		} else if (length >= 8) {
+			name->name[0] = words[0];
+			name->name[1] = words[1] & ((1ull << (bits & 63)) - 1);
+			name->name[2] = 0;
+		} else {
+			name->name[0] = words[0] & ((1ull << (bits & 63)) - 1);
+			name->name[1] = 0;
+			name->name[2] = 0;
+		}
+	} else {
+		name->name[0] = 0;
+		name->name[1] = 0;
+		name->name[2] = 0;
+		if (bpf_probe_read_kernel(name->name, length & 31, text))
+			return false;
+	}
+	name->name[2] |= (__u64)length << 56;
+	return true;
+}
+
+static __always_inline __u32 bw_quiet_slot(const struct bw_quiet_name *name)
+{
+	return ((name->name[0] ^ name->name[1] ^ name->name[2]) * 0x9e3779b97f4a7c15ull) >> 61;
+}
+
+/* Whether OPS on this name are known to pass in silence. */
+static __always_inline bool bw_is_quiet(struct inode *directory, struct dentry *dentry, struct bw_stamp stamp, __u32 domain, __u64 ops)
+{
+	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
+	struct bw_quiet_name name, *kept;
+
+	if (!entry || (entry->image ^ stamp.image) | (entry->moment ^ stamp.moment) || !bw_quiet_name(&name, dentry))
+		return false;
+	name.domain = domain;
+	kept = &entry->names[bw_quiet_slot(&name) & (BW_QUIET_NAMES - 1)];
+	name.ops = kept->ops;
+	return !((kept->name[0] ^ name.name[0]) | (kept->name[1] ^ name.name[1]) | (kept->name[2] ^ name.name[2]) |
+		 (kept->domain ^ domain) | (ops & ~name.ops)) &&
+	       kept->check == bw_quiet_check(stamp, &name);
+}
+
+static __always_inline void bw_keep_quiet(struct inode *directory, struct dentry *dentry, struct bw_stamp stamp, __u32 domain, __u64 ops)
+{
+	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
+	struct bw_quiet_name name, *kept;
+
+	if (!entry || entry->image != stamp.image || entry->moment != stamp.moment || !bw_quiet_name(&name, dentry))
+		return;
+	name.domain = domain;
+	name.ops = ops;
+	name.check = bw_quiet_check(stamp, &name);
+	kept = &entry->names[bw_quiet_slot(&name) & (BW_QUIET_NAMES - 1)];
+	kept->check = 0;
+	barrier();
+	kept->name[0] = name.name[0];
+	kept->name[1] = name.name[1];
+	kept->name[2] = name.name[2];
+	kept->ops = ops;
+	kept->domain = domain;
+	barrier();
+	kept->check = name.check;
 }
 
 /*
@@ -109,6 +213,22 @@ __noinline int bw_keep_by_path(struct path *path __arg_trusted, __u64 image, __u
 
 	if (inode)
 		bw_keep(inode, (struct bw_stamp){image, moment}, state);
+	return 0;
+}
+
+__noinline int bw_is_quiet_by_path(struct path *path __arg_trusted, __u64 image, __u64 moment, __u32 domain, __u64 ops)
+{
+	struct inode *inode = path->dentry->d_parent->d_inode;
+
+	return inode && bw_is_quiet(inode, path->dentry, (struct bw_stamp){image, moment}, domain, ops);
+}
+
+__noinline int bw_keep_quiet_by_path(struct path *path __arg_trusted, __u64 image, __u64 moment, __u32 domain, __u64 ops)
+{
+	struct inode *inode = path->dentry->d_parent->d_inode;
+
+	if (inode)
+		bw_keep_quiet(inode, path->dentry, (struct bw_stamp){image, moment}, domain, ops);
 	return 0;
 }
 
@@ -260,6 +380,14 @@ static __noinline __u32 bw_walk(struct bw_view *view, struct dentry *directory)
 	return descent.state;
 }
 
+static __always_inline struct bw_stamp bw_stamp(struct bw_view *view, __u32 sequence)
+{
+	return (struct bw_stamp){
+		.image = (__u64)view->head->generation << 32 | view->mounts,
+		.moment = (__u64)sequence << 32 | bw_era(),
+	};
+}
+
 struct bw_reading {
 	struct bw_view *view;
 	struct dentry *dentry;
@@ -278,10 +406,7 @@ static __always_inline long bw_read_path(struct bw_reading *reading, bool by_pat
 	if (parent == dentry) {
 		state = bw_superblock(view, dentry->d_sb);
 	} else {
-		struct bw_stamp stamp = {
-			.image = (__u64)view->head->generation << 32 | view->mounts,
-			.moment = (__u64)sequence << 32 | bw_era(),
-		};
+		struct bw_stamp stamp = bw_stamp(view, sequence);
 		struct inode *inode = parent->d_inode;
 
 		if (!inode)
@@ -302,6 +427,7 @@ static __always_inline long bw_read_path(struct bw_reading *reading, bool by_pat
 	if (bw_rename_sequence() != sequence)
 		return 0;
 	reading->state = state;
+	view->sequence = sequence;
 	return 1;
 }
 

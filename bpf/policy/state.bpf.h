@@ -76,9 +76,11 @@ struct bw_view {
 	bw_image_t image;
 	const struct bw_image_head *head;
 	const struct bw_domain *domain;
-	struct bw_task *task; /* null of a task that is in no domain */
-	__u32 number;         /* of the domain */
+	__u32 number; /* of the domain */
 	__u32 mounts;
+	__u32 sequence; /* of renames, during the last walk that succeeded */
+	__u32 reserved;
+	__u64 quiet;    /* what passes in silence there */
 	/* Sets of rules that are not by path: by type of file system, by identity. */
 	__u32 type_set, identity_set;
 	/* A name of up to BW_EDGE_INLINE bytes that is just being looked at. Here, as the 512 bytes of stack are for all frames together. */
@@ -117,8 +119,50 @@ static __always_inline struct bw_work *bw_work(void)
 	return bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
-/* Whether DOMAIN of the image in force has anything to say. Not when there is no policy. */
-static __always_inline bool bw_look(struct bw_view *view, __u32 domain)
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak; /* 6.2 */
+
+/* 32 bits of the kernel's memory. A kernel type with just these is cast to, as there is no kfunc for a plain number. */
+static __always_inline __u32 bw_read_word(const void *address)
+{
+	__u32 word = ~0u;
+
+	if (bpf_rdonly_cast)
+		return ((struct seqcount *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct seqcount)))->sequence;
+	bpf_probe_read_kernel(&word, sizeof(word), address);
+	return word;
+}
+
+/*
+ * The current task's domain, 0 if it is in none. What bpf_task_storage_get() does first, without a call: the entry is where this map's were
+ * found before, or the helper looks for it. Every open of every confined task comes through here.
+ */
+static __always_inline __u32 bw_current_domain(void)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct bpf_local_storage *storage = current->bpf_storage;
+	struct bw_task *task;
+
+	if (!storage)
+		return 0;
+	if (bpf_rdonly_cast) {
+		__u64 index = ((struct bpf_local_storage_map *)&tasks)->cache_idx & 15;
+		struct bpf_local_storage *slot =
+			bpf_rdonly_cast((void *)storage + index * sizeof(void *), bpf_core_type_id_kernel(struct bpf_local_storage));
+		struct bpf_local_storage_data *data = slot->cache[0];
+
+		if (data && data->smap == (void *)&tasks) {
+			__u32 domain = bw_read_word((void *)data + bpf_core_field_offset(struct bpf_local_storage_data, data));
+
+			barrier_var(domain); /* or the load would be one instruction with the one below, of another kind of pointer */
+			return domain;
+		}
+	}
+	task = bpf_task_storage_get(&tasks, current, 0, 0);
+	return task ? task->domain : 0;
+}
+
+/* Takes the image in force, for DOMAIN. Not when there is no policy. */
+static __always_inline bool bw_take(struct bw_view *view, __u32 domain)
 {
 	struct bw_control *now = bw_control();
 
@@ -129,18 +173,30 @@ static __always_inline bool bw_look(struct bw_view *view, __u32 domain)
 	if (!view->image)
 		return false;
 	view->head = bw_line(view->image, 0);
-	if (!view->head || domain >= view->head->domains)
-		return false;
 	view->number = domain;
-	view->domain = bw_line(view->image, view->head->domain_line + domain * BW_DOMAIN_LINES);
+	return view->head != NULL;
+}
+
+/* Whether DOMAIN has anything to say there. */
+static __always_inline bool bw_know(struct bw_view *view)
+{
+	view->type_set = 0;
+	view->identity_set = 0;
+	if (view->number >= view->head->domains)
+		return false;
+	view->domain = bw_line(view->image, view->head->domain_line + view->number * BW_DOMAIN_LINES);
 	return view->domain != NULL;
+}
+
+static __always_inline bool bw_look(struct bw_view *view, __u32 domain)
+{
+	return bw_take(view, domain) && bw_know(view);
 }
 
 static __always_inline bool bw_confined(struct bw_view *view)
 {
-	view->task = bw_current();
-	view->type_set = 0;
-	view->identity_set = 0;
-	return view->task && view->task->domain && bw_look(view, view->task->domain);
+	__u32 domain = bw_current_domain();
+
+	return domain && bw_look(view, domain);
 }
 #endif

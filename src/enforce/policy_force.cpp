@@ -26,8 +26,8 @@ namespace bpfwarden::enforce {
 
 namespace fs = std::filesystem;
 
-static constexpr const char* map_names[] = {"images", "control", "tasks",   "mounted", "works",  "directories",
-                                            "denials", "others", "numbers", "hits",    "tellings"};
+static constexpr const char* map_names[] = {"images",  "control", "tasks",   "mounted", "works",   "directories",
+                                            "denials", "others",  "numbers", "hits",    "tellings"};
 
 static std::uint64_t boot_ns() {
     timespec now{};
@@ -35,7 +35,8 @@ static std::uint64_t boot_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// --- images -----------------------------------------------------------------------------------------------------------
+// --- images
+// -----------------------------------------------------------------------------------------------------------
 
 ForcedImage::ForcedImage(ForcedImage&& other) noexcept
     : fd_(std::move(other.fd_)), address_(std::exchange(other.address_, nullptr)), bytes_(other.bytes_) {}
@@ -84,7 +85,8 @@ static Result<MapFd> make_image(std::span<const policy::Line> lines) {
     return fd;
 }
 
-// --- what is pinned ---------------------------------------------------------------------------------------------------
+// --- what is pinned
+// ---------------------------------------------------------------------------------------------------
 
 struct PolicyForce::Maps {
     MapFd images, control_fd, mounted, hits;
@@ -175,7 +177,8 @@ Result<> PolicyForce::settle() {
     const auto at = __atomic_load_n(&control->rollback_at, __ATOMIC_ACQUIRE);
     if (!at || at > boot_ns()) return {};
     auto before = BW_TRY(image(1));
-    if (before) BW_TRY(put_image(maps_->images, 0, before->fd()));
+    if (before)
+        BW_TRY(put_image(maps_->images, 0, before->fd()));
     else {
         const __u32 slot = 0;
         ::bpf_map_delete_elem(maps_->images.get(), &slot);
@@ -184,7 +187,8 @@ Result<> PolicyForce::settle() {
     return {};
 }
 
-// --- changes ----------------------------------------------------------------------------------------------------------
+// --- changes
+// ----------------------------------------------------------------------------------------------------------
 
 Result<> PolicyForce::attach(std::uint64_t ops) {
     auto object = BW_TRY(PolicyObject::open(pins_, ops));
@@ -194,8 +198,7 @@ Result<> PolicyForce::attach(std::uint64_t ops) {
 Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
     auto old = BW_TRY(image(0));
     auto older = BW_TRY(image(1));
-    const std::uint32_t generation =
-        std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
+    const std::uint32_t generation = std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
     policy::set_generation(compiled.lines, generation);
     auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
     // Names first, then programs: from the switch on everything that the new policy needs is there.
@@ -261,7 +264,8 @@ Result<> PolicyForce::remove() {
     return {};
 }
 
-// --- mounts -----------------------------------------------------------------------------------------------------------
+// --- mounts
+// -----------------------------------------------------------------------------------------------------------
 
 Result<std::size_t> PolicyForce::name_mounts() {
     auto now = BW_TRY(image(0));
@@ -279,7 +283,8 @@ Result<std::size_t> PolicyForce::name_mounts(std::span<const ForcedImage* const>
     return changed.named;
 }
 
-// --- questions --------------------------------------------------------------------------------------------------------
+// --- questions
+// --------------------------------------------------------------------------------------------------------
 
 Result<PolicyForce::Status> PolicyForce::status() const {
     Status status;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policy in force: programs, links and maps pinned on a bpffs, which need no process. Whoever comes next adopts them.
+// The policy in force: programs, links and maps pinned on a bpffs, which need no process. Whoever comes next adopts
+// them.
 //
 // Needs root, BPF LSM in the kernel's list, and kernel 6.1. One change at a time: a lock is held from open() on.
 #pragma once

@@ -16,8 +16,8 @@ struct WrittenMounts {
     std::size_t named = 0;
     bool different = false;  // from what stood there
 };
-// Soundness: a superblock's number is another's as soon as it is gone. Each mount is held open while it is written down,
-// and from then on the program at sb_delete takes the number out again before it can be given anew.
+// Soundness: a superblock's number is another's as soon as it is gone. Each mount is held open while it is written
+// down, and from then on the program at sb_delete takes the number out again before it can be given anew.
 Result<WrittenMounts> write_mounts(FdRef mounted, std::span<const ForcedImage* const> images);
 
 }  // namespace bpfwarden::enforce

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people call the things of an image: names of domains and rules, who applied it and when. The kernel has numbers; this
-// is kept beside, a file a generation. Losing it costs names, nothing else.
+// What people call the things of an image: names of domains and rules, who applied it and when. The kernel has numbers;
+// this is kept beside, a file a generation. Losing it costs names, nothing else.
 #pragma once
 
 #include <cstdint>
