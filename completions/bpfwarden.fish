@@ -77,6 +77,11 @@ complete -c bpfwarden -n '__bpfwarden_is grant' -a reload -d 'make the daemon re
 complete -c bpfwarden -n '__bpfwarden_is grant' -a revoke -d 'end all sessions of a grant, and open no more'
 complete -c bpfwarden -n '__bpfwarden_is' -a host -d 'what this machine offers'
 complete -c bpfwarden -n '__bpfwarden_is host' -a check -d 'say what this machine offers, and how that was found out'
+complete -c bpfwarden -n '__bpfwarden_is' -a policy -d 'what processes may do: access control in BPF LSM'
+complete -c bpfwarden -n '__bpfwarden_is policy' -a check -d 'say whether policies are right, and what is wrong with them'
+complete -c bpfwarden -n '__bpfwarden_is policy' -a show -d 'show the domains of policies, who enters them, and what the kernel is given'
+complete -c bpfwarden -n '__bpfwarden_is policy' -a explain -d 'say how policies decide an operation, and which rule does'
+complete -c bpfwarden -n '__bpfwarden_is policy' -a diff -d 'say what a new version of a policy decides differently'
 complete -c bpfwarden -n '__bpfwarden_is' -a session -d 'grants that are held open'
 complete -c bpfwarden -n '__bpfwarden_is session' -a list -d 'the sessions that are open'
 complete -c bpfwarden -n '__bpfwarden_is session' -a show -d 'all that is known of one session'
@@ -213,6 +218,27 @@ complete -c bpfwarden -n '__bpfwarden_at filter run' -l spec-allow -d 'without t
 complete -c bpfwarden -n '__bpfwarden_at filter run' -l new-listener -r -F -d 'send the listener\'s file descriptor to this Unix socket'
 complete -c bpfwarden -n '__bpfwarden_at filter run' -F
 complete -c bpfwarden -n '__bpfwarden_at filter run' -x -a '(__bpfwarden_command run 1 --arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --new-listener)'
+complete -c bpfwarden -n '__bpfwarden_at policy check' -F
+complete -c bpfwarden -n '__bpfwarden_at policy show' -F
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l domain -r -x -d 'the process\'s domain (default: the only one; for --exec unconfined)'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l open -r -F -d 'open this file, for reading unless --write or --append is there'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l write -d 'with --open: for writing'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l append -d 'with --open: for appending'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l op -r -x -a 'read write append truncate create mkdir mknod symlink delete rename link chmod chown setxattr exec map_exec mount umount pivot_root chroot socket bind connect listen accept ptrace read_memory signal capable bpf perf module userns io_uring map_anon_exec' -d 'an operation by its name in the language'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l path -r -F -d 'with --op: on this file'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l type -r -x -d 'the type of the file\'s file system, for rules with file_systems'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l identity -r -x -d 'what the file is, for rules with identities'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l net -r -x -d 'with --op: 192.0.2.1:80, [2001:db8::1]:443, or a family alone: unix'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l exec -r -F -d 'execute this file: whether it may be, and in which domain it runs'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l cgroup -r -F -d 'with --exec: the process\'s control group (default: /)'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l uid -r -x -d 'with --exec: the process\'s real user id (default: 0)'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l gid -r -x -d 'with --exec: its real group id (default: 0)'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l userns -r -x -a 'init other' -d 'with --exec: its user namespace (default: init)'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l capability -r -x -a 'chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore' -d 'use this capability'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l peer -r -x -d 'with --op: on a process of this domain'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -F
+complete -c bpfwarden -n '__bpfwarden_at policy diff' -F
+complete -c bpfwarden -n '__bpfwarden_at policy diff' -F
 complete -c bpfwarden -n '__bpfwarden_at session show' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'
 complete -c bpfwarden -n '__bpfwarden_at session revoke' -l dry-run -d 'say which sessions would end'
 complete -c bpfwarden -n '__bpfwarden_at session revoke' -x -a 'bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config'

@@ -222,20 +222,20 @@ void print_operation(const ReadPolicies& policies, const std::string& domain, co
         fmt::print("  {}\n", domain == policy::unconfined ? "no policy is about its processes"
                              : decision.blind             ? "see bpfwarden-policy(5), WHAT WINS"
                                                           : "no rule decides it, so the domain's default does");
-    const auto mention = [&](std::uint32_t number, std::string_view verb) {
-        const auto& rule = policies.compiled.rules[number - 1];
-        fmt::print("  the rule {} {} it\n    {}: {}\n", quoted(rule.name), verb, rule.at.text(),
+    const auto mention = [&](const policy::Mention& one, std::string_view more) {
+        static constexpr std::string_view verbs[] = {"allows", "denies", "would deny", "audits"};
+        const auto& rule = policies.compiled.rules[one.rule - 1];
+        fmt::print("  the rule {} {} it{}\n    {}: {}\n", quoted(rule.name), verbs[one.effect], more, rule.at.text(),
                    printable(policies.loaded.line(rule.at)));
     };
-    static constexpr std::string_view verbs[] = {"allows", "denies", "would deny", "audits"};
     for (const auto& one : decision.matched)
-        if (one.rule == decision.rule) mention(one.rule, verbs[one.effect]);
+        if (one.rule == decision.rule) mention(one, "");
+    const bool overruled =
+        decision.verdict == policy::Verdict::denied || decision.verdict == policy::Verdict::would_deny;
     for (const auto& one : decision.matched)
         if (one.rule != decision.rule)
-            mention(one.rule, fmt::format("{} ({})", verbs[one.effect],
-                                          one.effect == BW_EFFECT_ALLOW && decision.verdict != policy::Verdict::allowed
-                                              ? "a deny wins over every allow"
-                                              : "as well"));
+            mention(one,
+                    overruled && one.effect == BW_EFFECT_ALLOW ? ", and a deny wins over every allow" : " as well");
 }
 
 }  // namespace

@@ -41,7 +41,11 @@ Result<int> policy_show(const Args& args) {
                    one.loss_denies ? ", what cannot be told is refused" : "");
     for (std::uint32_t i = 1; i < linked.domains.size(); ++i) print_domain(linked, i);
     const auto& image = policies.compiled;
-    fmt::print("operations that are decided: {}\n", image.ops ? policy::names_of(image.ops) : "none");
+    policy::Operations all = 0;
+    for (const auto& one : policy::all_operations()) all |= one.bit;
+    fmt::print("operations that are decided: {}\n", image.ops == all ? "all"
+                                                    : image.ops      ? policy::names_of(image.ops)
+                                                                     : "none");
     fmt::print("image: {}: {}, {}, {}, {}, {}\n", format_size(image.lines.size() * sizeof(policy::Line)),
                count_of(image.sizes.states, "state"), count_of(image.sizes.edges, "edge"),
                count_of(image.sizes.glob_rows, "glob row"), count_of(image.sizes.sets, "set"),

@@ -60,9 +60,6 @@ void say(bw_rights& rights, std::uint32_t effect, Operations ops) {
 // One of the two sides: what its rules say, by the rules themselves.
 struct Side {
     Linked linked;
-    Automaton detached;  // of its patterns "TYPE:/…" alone
-
-    bool speaks_of(std::string_view type) const { return detached.step(detached.start(Start::detached), type) != 0; }
 
     // Of a file whose name cannot be told: whatever some deny could have refused.
     void add_blind(bw_rights& rights, std::uint32_t domain) const {
@@ -209,11 +206,14 @@ class Differ {
                 const auto& rule = *sides_[side].linked.rules[i].written;
                 const auto add = [&](const std::vector<PathGlob>& globs, bool except, bool types) {
                     for (const auto& glob : globs)
-                        for (const auto& pattern : glob.patterns)
+                        for (const auto& pattern : glob.patterns) {
                             builder.add(types              ? Start::types
                                         : pattern.detached ? Start::detached
                                                            : Start::path,
                                         pattern, i << 2 | side << 1 | (except ? 1U : 0U));
+                            if (pattern.detached)
+                                builder.add(Start::detached, {true, {pattern.components[0]}}, speaks_of_type | side);
+                        }
                 };
                 add(rule.paths, false, false);
                 add(rule.except, true, false);
@@ -223,22 +223,16 @@ class Differ {
         std::vector<Meeting> meetings{Meeting{}};
         const auto automaton = BW_TRY(builder.build([&](std::span<const Mark> marks) {
             Meeting meeting;
-            for (const auto mark : marks)
-                if (!(mark & 1) && !std::ranges::binary_search(marks, mark | 1))
-                    meeting[mark >> 1 & 1].push_back(mark >> 2);
+            for (const auto mark : marks) {
+                if (mark >= speaks_of_type)
+                    meeting.speaks_of_type[mark & 1] = true;
+                else if (!(mark & 1) && !std::ranges::binary_search(marks, mark | 1))
+                    meeting.rules[mark >> 1 & 1].push_back(mark >> 2);
+            }
             const auto [at, fresh] = numbers.try_emplace(meeting, static_cast<std::uint32_t>(meetings.size()));
             if (fresh) meetings.push_back(std::move(meeting));
             return at->second;
         }));
-        for (auto& side : sides_) {
-            AutomatonBuilder detached;
-            for (const auto& rule : side.linked.rules)
-                for (const auto* globs : {&rule.written->paths, &rule.written->except})
-                    for (const auto& glob : *globs)
-                        for (const auto& pattern : glob.patterns)
-                            if (pattern.detached) detached.add(Start::detached, pattern, 1);
-            side.detached = BW_TRY(detached.build([](std::span<const Mark>) { return 1U; }));
-        }
         Witnesses witnesses(automaton);
         for (const auto from : {Start::path, Start::detached, Start::types}) walk(automaton, meetings, witnesses, from);
         for (const auto& [name, was, is] : pairs_)
@@ -246,47 +240,58 @@ class Differ {
                     BW_OPS_PATH, "a file whose name cannot be told");
         return {};
     }
-    using Meeting = std::array<std::vector<std::uint32_t>, 2>;
+    // What of both sides meets in a state.
+    struct Meeting {
+        std::array<std::vector<std::uint32_t>, 2> rules;
+        std::array<bool, 2> speaks_of_type{};  // behind a type: whether the side has patterns for it
+        friend auto operator<=>(const Meeting&, const Meeting&) = default;
+    };
+    static constexpr Mark speaks_of_type = 0xffff'fff0;
 
     // Every state that a name reaches, with the shortest path to it.
     void walk(const Automaton& automaton, const std::vector<Meeting>& meetings, Witnesses& witnesses, Start from) {
+        // A file system of a type that a side has no pattern for has no names there.
+        using Nameless = std::array<bool, 2>;
         struct Reached {
             std::uint32_t state;
             std::size_t parent;
             std::string name;
+            Nameless nameless;
         };
-        std::vector<Reached> reached{{automaton.start(from), 0, ""}};
-        std::set<std::uint32_t> seen{automaton.start(from)};
+        std::vector<Reached> reached{{automaton.start(from), 0, "", {}}};
+        std::set<std::pair<std::uint32_t, Nameless>> seen;
+        if (from == Start::path) seen.insert({automaton.start(from), {}});
         for (std::size_t i = 0; i < reached.size(); ++i) {
             const auto state = reached[i].state;
-            const bool path =
-                from == Start::path || (from == Start::detached && i > 0) || (from == Start::types && i > 0);
-            if (path) {
-                std::string example, type;
-                for (std::size_t at = i; at != 0; at = reached[at].parent) {
-                    type = reached[at].name;
+            if (from == Start::path || i > 0) {
+                std::string example;
+                for (std::size_t at = i; at != 0; at = reached[at].parent)
                     example = (from == Start::path || reached[at].parent != 0 ? "/" : "") + reached[at].name +
                               (from == Start::detached && reached[at].parent == 0 ? ":" : "") + example;
-                }
                 if (from == Start::path && i == 0) example = "/";
                 if (from == Start::detached && example.ends_with(':')) example += '/';
                 if (from == Start::types) example = "any file of type " + example;
-                meet(meetings[automaton.states[state].set], example, type, from);
+                meet(meetings[automaton.states[state].set], example, from, reached[i].nameless);
             }
             if (from == Start::types && i > 0) continue;  // a type is one name
-            for (auto& step : witnesses.steps(state))
-                if (seen.insert(step.to).second) reached.push_back({step.to, i, std::move(step.name)});
+            for (auto& step : witnesses.steps(state)) {
+                auto nameless = reached[i].nameless;
+                if (from == Start::detached && i == 0) {
+                    const auto& speaks = meetings[automaton.states[step.to].set].speaks_of_type;
+                    nameless = {!speaks[0], !speaks[1]};
+                    if (nameless[0] && nameless[1]) continue;  // no name at all: looked at by itself
+                }
+                if (seen.insert({step.to, nameless}).second)
+                    reached.push_back({step.to, i, std::move(step.name), nameless});
+            }
         }
     }
 
-    void meet(const Meeting& meeting, const std::string& example, const std::string& type, Start from) {
-        if (from == Start::types && meeting[0].empty() && meeting[1].empty()) return;
-        const auto blind = [&](const Side& side) { return from == Start::detached && !side.speaks_of(type); };
-        for (const auto& [name, was, is] : pairs_) {
-            const auto ops = BW_OPS_PATH;
-            compare(name, sides_[0].on(meeting[0], was, ops, blind(sides_[0])),
-                    sides_[1].on(meeting[1], is, ops, blind(sides_[1])), ops, example);
-        }
+    void meet(const Meeting& meeting, const std::string& example, Start from, const std::array<bool, 2>& nameless) {
+        if (from == Start::types && meeting.rules[0].empty() && meeting.rules[1].empty()) return;
+        for (const auto& [name, was, is] : pairs_)
+            compare(name, sides_[0].on(meeting.rules[0], was, BW_OPS_PATH, nameless[0]),
+                    sides_[1].on(meeting.rules[1], is, BW_OPS_PATH, nameless[1]), BW_OPS_PATH, example);
     }
 
     void identities(const std::string& name, std::uint32_t was, std::uint32_t is) {

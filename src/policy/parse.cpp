@@ -446,12 +446,13 @@ class Parser : TomlReader {
             error(out.at, "this rule has none of allow, deny and audit", "", "write allow = [\"read\"]");
             return;
         }
-        if (sound) objects(out, *operations, effect->key, capabilities.has_value());
+        objects(out, *operations, effect->key, capabilities.has_value(), sound);
         policy_.rules.push_back(std::move(out));
     }
 
-    // A rule's kind of object, and that its operations are done to that.
-    void objects(Rule& rule, const List& operations, const std::string& key, bool capabilities) {
+    // A rule's kind of object, and that its operations are done to that. Where an object is wrong (not SOUND) it may be
+    // what seems to be missing: then only the operations' names are looked at.
+    void objects(Rule& rule, const List& operations, const std::string& key, bool capabilities, bool sound) {
         std::vector<Object> named;
         if (!rule.paths.empty() || !rule.file_systems.empty() || !rule.identities.empty())
             named.push_back(Object::path);
@@ -463,23 +464,22 @@ class Parser : TomlReader {
                          fmt::format("a rule is about one kind of object, and this one has {} and {}",
                                      keys_of(named[0]), keys_of(named[1])),
                          "", "write two rules");
-        if (!rule.except.empty() && rule.paths.empty())
+        if (sound && !rule.except.empty() && rule.paths.empty())
             error(rule.except[0].text.at, "`except` takes names out of `paths`, and there are none");
         if (operations.entries.empty() && diagnostics().ok())
             error(operations.at, fmt::format("an empty list of operations {}s nothing", key));
         const auto object = named.empty() ? std::nullopt : std::optional(named[0]);
         for (const auto& entry : operations.entries) {
-            const auto ops = look_up(entry, object);
-            if (!ops) continue;
+            const auto ops = look_up(entry, object, sound);
+            if (!ops || !sound) continue;
             rule.ops |= *ops;
+            const auto others = object ? *ops & ~operations_on(*object) : 0;
             if (!object && *ops & BW_OPS_PATH)
                 error(entry.at, fmt::format("{} needs to be told on which files", quoted(entry.text)), "",
                       "write paths = [\"/…\"], or file_systems = [\"*\"] for every file");
-            else if (object && *ops & ~operations_on(*object))
+            else if (others)
                 error(entry.at, fmt::format("{} does not go with {}", quoted(entry.text), keys_of(*object)),
-                      fmt::format("its object is {}", keys_of(object_of(*ops & ~operations_on(*object) &
-                                                                        -(*ops & ~operations_on(*object))))),
-                      "write two rules");
+                      fmt::format("its object is {}", keys_of(object_of(others & -others))), "write two rules");
         }
         if (rule.effect != Effect::deny && rule.mode)
             warning(rule.at, fmt::format("`mode` means nothing for a rule that {}s", key),
@@ -493,10 +493,11 @@ class Parser : TomlReader {
                             "deny bind, connect, listen or accept, or the family alone");
     }
 
-    std::optional<Operations> look_up(const Entry& entry, std::optional<Object> object) const {
+    std::optional<Operations> look_up(const Entry& entry, std::optional<Object> object, bool sound) const {
         const std::string_view text = entry.text;
         if (text == "@all") {
             if (object) return operations_on(*object);
+            if (!sound) return std::nullopt;
             error(entry.at, "@all is all operations on one kind of object, and this rule names none", "",
                   "write paths, net, peers or capabilities, or list the operations");
             return std::nullopt;

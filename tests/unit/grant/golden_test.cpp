@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole outputs against tests/golden/grant. BPFWARDEN_UPDATE_GOLDEN=1 writes them anew: read the diff before you
-// commit.
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-
-#include "program.hpp"
+// Whole outputs against tests/golden/grant.
+#include "unit/golden.hpp"
 
 namespace bpfwarden {
 
-struct Golden {
-    const char* file;  // NAME.out
-    std::vector<std::string> args;
-};
-static void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.file; }
-
 class GrantGolden : public ::testing::TestWithParam<Golden> {};
 
-TEST_P(GrantGolden, IsAsRecorded) {
-    const std::string folder = std::string(BPFWARDEN_SOURCE) + "/tests/golden/grant";
-    auto args = GetParam().args;
-    args.insert(args.begin(), "grant");
-    const auto got = bpfwarden_run(args, "", folder);
-    std::string text = "$ bpfwarden";
-    for (const auto& arg : args) text += " " + arg;
-    text += "\n" + got.out;
-    if (!got.err.empty()) text += "--- stderr\n" + got.err;
-    text += "--- exit status " + std::to_string(got.status) + "\n";
-    const std::string path = folder + "/" + GetParam().file + ".out";
-    if (std::getenv("BPFWARDEN_UPDATE_GOLDEN")) {
-        std::ofstream(path) << text;
-        return;
-    }
-    std::ifstream file(path);
-    const std::string expected(std::istreambuf_iterator<char>(file), {});
-    EXPECT_EQ(text, expected) << path;
-}
+TEST_P(GrantGolden, IsAsRecorded) { expect_golden(BPFWARDEN_SOURCE, "grant", GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(
     All, GrantGolden,
@@ -63,11 +32,6 @@ INSTANTIATE_TEST_SUITE_P(
                       Golden{"init-xdp", {"init", "--template", "xdp", "--name", "my-xdp", "--user", "alice"}},
                       Golden{"init-tracing", {"init", "--template", "tracing"}},
                       Golden{"init-cgroup", {"init", "--template", "cgroup"}}),
-    [](const auto& golden) {
-        std::string name = golden.param.file;
-        for (char& c : name)
-            if (c == '-') c = '_';
-        return name;
-    });
+    golden_name);
 
 }  // namespace bpfwarden
