@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string_view>
 
 namespace bpfwarden::test {
 
@@ -17,3 +18,10 @@ inline bool emulated() { return std::getenv("BPFWARDEN_KERNEL") != nullptr; }
 #define BW_SAME_ON_EVERY_KERNEL()                                                  \
     if (::bpfwarden::test::emulated() && std::getenv("BPFWARDEN_SOAK") == nullptr) \
     GTEST_SKIP() << "the same on every kernel, and run on the host (make soak runs it in guests too)"
+
+// For what every kernel must do alike and a guest needs long for: the roles share such tests out, a soak runs all on
+// each.
+#define BW_IN_ONE_GUEST(role)                                                                           \
+    if (::bpfwarden::test::emulated() && std::string_view(std::getenv("BPFWARDEN_KERNEL")) != (role) && \
+        std::getenv("BPFWARDEN_SOAK") == nullptr)                                                       \
+    GTEST_SKIP() << "one guest of the three runs this (make soak runs it in each)"

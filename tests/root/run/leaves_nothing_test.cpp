@@ -23,6 +23,7 @@ class LeavesNothing : public ::testing::TestWithParam<bool> {
   protected:
     void SetUp() override {
         BW_NEED_TOKENS();
+        BW_IN_ONE_GUEST("lts");
         if (contained() && Stage::cgroup().empty()) GTEST_SKIP() << "there is no cgroup2 mount";
         (void)grant();  // writes a file
         before_ = traces_now();
@@ -219,6 +220,7 @@ class Cgroups : public ::testing::Test {
   protected:
     void SetUp() override {
         BW_NEED_TOKENS();
+        BW_IN_ONE_GUEST("lts");
         if (Stage::cgroup().empty()) GTEST_SKIP() << "there is no cgroup2 mount";
         (void)contained_grant();
         before_ = traces_now();

@@ -20,6 +20,7 @@ std::vector<int> statuses() {
 
 TEST(Status, TheCommandsExitStatusPassesThrough) {
     BW_NEED_TOKENS();
+    BW_IN_ONE_GUEST("edge");
     for (const int status : statuses()) {
         const auto ended = run(under(plain_grant(), {Stage::witness, "exit", std::to_string(status)}));
         ASSERT_TRUE(ended.exited(status)) << "expected " << status << ", got " << ended.text();
@@ -181,6 +182,7 @@ TEST(Environment, IsUnchanged) {
 
 TEST(Environment, TokenPathAddsOneVariable) {
     BW_NEED_TOKENS();
+    BW_IN_ONE_GUEST("edge");
     ASSERT_EQ(::system("mkdir -p /run/stage/token"), 0);
     const Words command{Stage::witness, "environment"};
     const auto with = [&](const Words& environment) {
