@@ -83,19 +83,20 @@ struct bw_live {
 /* A component that is written out. An edge's target already counts in the globs that match its name too. */
 #define BW_EDGE_INLINE 23
 #define BW_EDGE_LONG   0xff
+struct bw_edge_text {
+	__u32 text_line; /* where its bytes are, zeros behind them */
+	__u32 length;
+	__u64 reserved;
+	__u8 pad[7];
+	__u8 tag;        /* BW_EDGE_LONG */
+};
 struct bw_edge {
 	__u32 from; /* 0: free */
 	__u32 to;
 	union {
 		__u8 name[24];   /* zeros behind it, [23]: its length, up to BW_EDGE_INLINE */
 		__u64 words[3];
-		struct {
-			__u32 text_line; /* where its bytes are, zeros behind them */
-			__u32 length;
-			__u64 reserved;
-			__u8 pad[7];
-			__u8 tag;        /* BW_EDGE_LONG */
-		} longer;
+		struct bw_edge_text longer;
 	};
 };
 

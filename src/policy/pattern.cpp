@@ -160,7 +160,7 @@ static Result<Component> component(std::string_view text) {
     if (text == "**") return Component{Kind::deep, "**"};
     const auto tokens = BW_TRY(tokens_of(text));
     std::string literal;
-    std::size_t shortest = 0, longest = 0;
+    std::size_t shortest = 0;
     bool wild = false, star = false;
     for (const auto& token : tokens) {
         if (token.star && star)
@@ -172,7 +172,6 @@ static Result<Component> component(std::string_view text) {
         if (!star) ++shortest;
         for (unsigned byte = 0; !wild && byte < 256; ++byte)
             if (token.bytes[byte]) literal += static_cast<char>(byte);
-        ++longest;
     }
     if (shortest > longest_name)
         return fail(bad(fmt::format("{}… matches no name", quoted(text.substr(0, 40))),
