@@ -3,7 +3,6 @@
 // function.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -15,6 +14,7 @@
 #include "filter/profile.hpp"
 #include "unit/filter/libseccomp.hpp"
 #include "unit/filter/libseccomp_pseudo.hpp"
+#include "unit/filter/rounds.hpp"
 
 namespace bpfwarden::filter {
 namespace {
@@ -264,15 +264,6 @@ class RandomProfile {
     std::string action_ = "SCMP_ACT_ERRNO";
 };
 
-std::size_t number_from(const char* name, std::size_t otherwise) {
-    const char* text = std::getenv(name);
-    return text != nullptr ? static_cast<std::size_t>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
-std::size_t first_seed() { return number_from("BPFWARDEN_PROFILE_SEED", 1); }
-std::size_t profiles() {
-    return number_from("BPFWARDEN_PROFILES", std::getenv("BPFWARDEN_SOAK") != nullptr ? 10'000 : 300);
-}
-
 // A profile whose rules all have one action, read word for word: the action if a rule fits.
 std::uint32_t plain_reading(const json& profile, Abi abi, const Data& data) {
     const auto fits = [&](const json& arg) {
@@ -351,7 +342,7 @@ Tally compare_random(bool agree, std::uint64_t seed, std::size_t count) {
 }
 
 TEST(RandomProfiles, AreWhatLibseccompMakesOfThem) {
-    const auto seed = first_seed(), count = profiles();
+    const auto seed = first_seed(1), count = rounds(300);
     const auto tally = compare_random(true, seed, count);
     EXPECT_EQ(tally.compared, count);
     EXPECT_EQ(tally.undecided, 0U);
@@ -360,7 +351,7 @@ TEST(RandomProfiles, AreWhatLibseccompMakesOfThem) {
 }
 
 TEST(RandomProfiles, ThatContradictThemselves) {
-    const auto seed = first_seed(), count = profiles();
+    const auto seed = first_seed(1), count = rounds(300);
     const auto tally = compare_random(false, seed, count);
     EXPECT_GE(tally.compared, count / 2) << tally.refused;
     // Our order is not quite the library's; the warning is there.
