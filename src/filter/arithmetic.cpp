@@ -7,6 +7,8 @@
 #include <bit>
 #include <functional>
 #include <optional>
+#include <ranges>
+#include <unordered_map>
 
 #include "bytecode/classic.hpp"
 
@@ -40,10 +42,12 @@ class Coder {
     Coder(Terms& terms, unsigned slots) : terms_(terms), free_((1U << slots) - 1) {}
 
     Result<Steps> value(Term term) {
+        compute_from_below(term.id);
         low(term);
         return done();
     }
     Result<Steps> truth(Condition condition) {
+        compute_from_below(condition.id);
         const Label yes = label(), no = label(), end = label();
         branch(condition, yes, no);
         place(no);
@@ -86,12 +90,16 @@ class Coder {
     static bool is_jump(const Step& step) { return (step.code & 0x07U) == BPF_JMP; }
 
     Result<Steps> done() {
+        if (too_deep_)
+            return fail(Error(Code::unsupported,
+                              fmt::format("a value is computed from what was computed, more than {} times", deepest))
+                            .advise("compute it in fewer steps, or decide on the way"));
         if (too_long_) return fail(Error(Code::unsupported, "a value takes more than 4096 instructions to compute"));
         if (no_scratch_)
             return fail(Error(Code::unsupported, "a value needs more than the 16 words of scratch memory"));
         for (auto& step : steps_)
             if (is_jump(step)) step.yes = places_[step.yes], step.no = places_[step.no];
-        drop_unread();
+        while (drop_unread()) continue;
         return std::move(steps_);
     }
 
@@ -126,7 +134,7 @@ class Coder {
         }
     }
     // What nothing reads, and jumps to the next step.
-    void drop_unread() {
+    bool drop_unread() {
         const std::size_t count = steps_.size();
         std::vector<std::uint32_t> read(count + 1, 1U << 16);
         std::vector<bool> keep(count, true), target(count + 1, false);
@@ -150,7 +158,7 @@ class Coder {
                 keep[i + 1] = false;
         std::vector<std::uint32_t> now(count + 1, 0);
         for (std::size_t i = 0; i < count; ++i) now[i + 1] = now[i] + (keep[i] ? 1 : 0);
-        if (now[count] == count) return;
+        if (now[count] == count) return false;
         Steps kept;
         for (std::size_t i = 0; i < count; ++i) {
             if (!keep[i]) continue;
@@ -158,7 +166,7 @@ class Coder {
             if (is_jump(kept.back())) kept.back().yes = now[kept.back().yes], kept.back().no = now[kept.back().no];
         }
         steps_ = std::move(kept);
-        drop_unread();
+        return true;
     }
 
     // ---- scratch memory: words that are in use, and values that may be forgotten
@@ -236,10 +244,53 @@ class Coder {
     void low(Term term) { load(low_of(term)); }
     void high(Term term) { load(high_of(term)); }
 
+    // ---- depth: the code for a term is made by recursion, and stacks may be small
+
+    // Levels, each of some 700 bytes of stack.
+    static constexpr unsigned deepest = 128;
+    class Level {
+      public:
+        explicit Level(Coder& coder) : coder_(coder) {
+            if (++coder_.depth_ > deepest) coder_.too_deep_ = true;
+        }
+        ~Level() { --coder_.depth_; }
+        Level(const Level&) = delete;
+        Level& operator=(const Level&) = delete;
+
+      private:
+        Coder& coder_;
+    };
+    // Long chains are computed from their lower end, in parts that are remembered: what they are at every so many
+    // steps.
+    void compute_from_below(std::uint32_t root) {
+        constexpr unsigned part = deepest / 2;
+        std::unordered_map<std::uint32_t, unsigned> heights;
+        const auto height = [&](std::uint32_t id) { return heights.at(id); };
+        make_from_below(
+            terms_, root, [&](std::uint32_t id) { return heights.contains(id); },
+            [&](std::uint32_t id) {
+                unsigned most = 0;
+                for (const auto operand : terms_.operands(id)) most = std::max(most, height(operand));
+                heights.emplace(id, most + 1);
+            });
+        std::vector<Term> stops;
+        for (std::uint32_t at = root; height(at) > part;) {
+            const auto operands = terms_.operands(at);
+            at = *std::ranges::max_element(operands, {}, height);
+            if (height(at) % part == 0 && !terms_.is_condition(at)) stops.push_back({at});
+        }
+        for (const Term stop : std::views::reverse(stops)) {
+            low(stop);
+            if (has_high(stop)) high(stop);
+        }
+    }
+
     // A := it.
     void load(Half half) {
         if (const auto value = constant(half)) return put(load_constant, *value);
         if (const auto slot = remembered(half)) return put(load_scratch, *slot);
+        const Level level(*this);
+        if (too_deep_) return;
         const auto view = terms_[half.term];
         if (view.kind == TermKind::word) return put(load_word, static_cast<std::uint32_t>(view.number) * 4);
         if (half.high)
@@ -890,6 +941,8 @@ class Coder {
         paths_meet(since);
     }
     void test(Condition condition, Label yes, Label no) {
+        const Level level(*this);
+        if (too_deep_) return;
         const auto view = terms_[condition];
         switch (view.kind) {
             case ConditionKind::never:
@@ -998,7 +1051,8 @@ class Coder {
     std::vector<std::uint32_t> places_;  // of labels
     std::vector<Remembered> memory_;     // oldest first
     std::vector<Remembered> forgotten_;  // on some path
-    bool too_long_ = false, no_scratch_ = false;
+    unsigned depth_ = 0;
+    bool too_long_ = false, no_scratch_ = false, too_deep_ = false;
 };
 
 }  // namespace

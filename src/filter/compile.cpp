@@ -25,6 +25,8 @@ constexpr std::uint32_t all = 0xffffffff;
 constexpr std::uint64_t weight_scale = 16;
 // Numbers below it may have a bit in the kernel's cache: what depends on the number is made for each of them.
 constexpr std::uint32_t small_numbers = 512;
+// arrange() goes down by recursion, with some 400 bytes of stack for a test: what is deeper stays in its order.
+constexpr std::size_t most_arranged_depth = 256;
 
 SearchEffort search_effort(Effort effort) {
     switch (effort) {
@@ -152,9 +154,36 @@ class Compiler {
     Block arranged(Block block) {
         const auto at = arranged_.find(block);
         if (at != arranged_.end()) return at->second;
-        const Block now = arrange(graph_, block, effort_);
+        const Block now = depth_of(block) > most_arranged_depth ? block : arrange(graph_, block, effort_);
         arranged_.emplace(block, now);
         return now;
+    }
+
+    // Tests one after the other, on the longest way.
+    std::size_t depth_of(Block root) const {
+        std::map<Block, std::size_t> depths;
+        std::vector<Block> open{root};
+        while (!open.empty()) {
+            const Block block = open.back();
+            const std::size_t before = open.size();
+            std::size_t depth = 0;
+            for (const Block next : ways_of(graph_[block])) {
+                const auto at = depths.find(next);
+                if (at == depths.end())
+                    open.push_back(next);
+                else
+                    depth = std::max(depth, at->second + 1);
+            }
+            if (open.size() != before) continue;
+            depths[block] = depth;
+            open.pop_back();
+        }
+        return depths.at(root);
+    }
+    static std::vector<Block> ways_of(const BlockView& view) {
+        if (view.kind == BlockKind::test) return {view.yes, view.no};
+        if (view.kind == BlockKind::compute) return {view.yes};
+        return {};
     }
 
     Result<Block> by_number(const Part& part) {
