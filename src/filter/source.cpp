@@ -83,6 +83,7 @@ static Result<Source> read_as_profile(std::string_view bytes, const SourceOption
                   .program = {},
                   .ebpf = {},
                   .flags = profile.flags,
+                  .rules = std::move(profile.rules),
                   .warnings = std::move(profile.warnings)};
 }
 

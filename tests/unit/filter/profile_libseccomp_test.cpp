@@ -41,6 +41,7 @@ class Comparison {
         ++inputs;
         const auto mine = ours_.function.evaluate(data),
                    other = normalized(bytecode::run(theirs_.program, data.words).result);
+        if (inputs % 16 == 0) explain(data, mine);
         if (mine == other) return;
         ++different;
         if (first_difference.empty()) first_difference = describe(data, mine, "libseccomp", other);
@@ -64,6 +65,13 @@ class Comparison {
     std::string first_difference;
 
   private:
+    // The rule that is named as the one that decides has that action.
+    void explain(const Data& data, std::uint32_t mine) {
+        const auto last = ours_.rules->steps(data, mine).back().text;
+        if (last.ends_with(filter::text(mine))) return;
+        ++different;
+        if (first_difference.empty()) first_difference = describe(data, mine, "explained as", 0) + ": " + last;
+    }
     static std::string describe(const Data& data, std::uint32_t mine, const char* what, std::uint32_t other) {
         std::string text = "arch " + std::to_string(data[Word::arch]) + " nr " + std::to_string(data[Word::nr]);
         for (unsigned i = 0; i < 6; ++i) text += " " + std::to_string(data.arg(i));
