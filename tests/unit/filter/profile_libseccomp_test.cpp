@@ -208,6 +208,82 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"arm", Abi::aarch64}, Case{.name = "arm_tree", .native = Abi::aarch64, .level = 2}),
     [](const auto& one) { return one.param.name; });
 
+// What runc puts before a filter: numbers above the largest that the profile names for an architecture get ENOSYS.
+// Where both ABIs of x86-64 are in the profile, bit 30 says which of the two is meant.
+std::vector<sock_filter> runc_stub(const Profile& profile, const json& document, Kernel library) {
+    std::vector<sock_filter> stub;
+    for (const Abi abi : profile.abis) {
+        std::uint32_t largest = 0;
+        for (const auto& entry : document["syscalls"])
+            for (const auto& name : entry["names"])
+                if (const auto number = number_of(abi, name.get<std::string>(), library))
+                    largest = std::max(largest, *number);
+        const bool shared = audit_arch(abi) == AUDIT_ARCH_X86_64;
+        stub.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4));
+        stub.push_back(
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, audit_arch(abi), 0, static_cast<std::uint8_t>(shared ? 4 : 3)));
+        stub.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0));
+        if (shared && abi == Abi::x86_64) stub.push_back(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, x32_bit, 2, 0));
+        if (shared && abi == Abi::x32) stub.push_back(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, x32_bit, 0, 2));
+        stub.push_back(BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, largest, 0, 1));
+        stub.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    }
+    return stub;
+}
+
+// --enosys above is that, but for -1, which a tracer writes to skip a call.
+TEST(RuncStub, IsEnosysAbove) {
+    std::ifstream file("/usr/share/containers/seccomp.json");
+    ASSERT_TRUE(file) << "run tools/deps";
+    auto document = json::parse(std::string{std::istreambuf_iterator<char>(file), {}});
+    // Podman's default is ENOSYS itself; with Docker's it shows what the stub does.
+    document.erase("defaultErrno");
+    document["defaultErrnoRet"] = EPERM;
+    const auto text = document.dump();
+    for (const Abi native : {Abi::x86_64, Abi::aarch64}) {
+        ProfileOptions options{.native = native, .same_argument = SameArgument::any};
+        const auto plain = read_profile(text, options);
+        options.no_rule = NoRule::enosys_above;
+        const auto above = read_profile(text, options);
+        ASSERT_TRUE(plain && above);
+        const auto theirs = libseccomp::build(text, options, above->abis, 1);
+        ASSERT_TRUE(theirs) << theirs.error();
+        auto runc = runc_stub(*above, document, library_kernel);
+        runc.insert(runc.end(), theirs->program.begin(), theirs->program.end());
+        ASSERT_TRUE(bytecode::check(runc));
+        for (const Abi abi : above->abis) {
+            const std::uint32_t bit = abi == Abi::x32 ? x32_bit : 0;
+            std::vector<std::uint32_t> numbers;
+            for (std::uint32_t number = 0; number < 1200; ++number) numbers.push_back(bit | number);
+            for (const std::uint32_t number : {5000U, 0x10000U, 0x3ffffffeU, 0x3fffffffU})
+                numbers.push_back(bit | number);
+            std::size_t enosys = 0;
+            Data data;
+            data[Word::arch] = audit_arch(abi);
+            const auto runcs = [&] { return normalized(bytecode::run(runc, data.words).result); };
+            const auto without = [&] { return normalized(bytecode::run(theirs->program, data.words).result); };
+            for (const auto number : numbers) {
+                // What the library does not know decides nothing about the profile's largest.
+                if (const auto since = introduced(abi, number); since && *since > library_kernel) continue;
+                data[Word::nr] = number;
+                EXPECT_EQ(above->function.evaluate(data), runcs()) << filter::text(abi) << " " << number;
+                EXPECT_EQ(plain->function.evaluate(data), without()) << filter::text(abi) << " " << number;
+                if (runcs() == without()) continue;
+                ++enosys;
+                EXPECT_EQ(runcs(), error_of(ENOSYS));
+                EXPECT_EQ(without(), error_of(EPERM)) << "the control";
+            }
+            EXPECT_GT(enosys, 500U) << filter::text(abi);
+            // -1: ours is the default action; runc's stub takes it for a large number, where x32 or no bit is asked
+            // for.
+            data[Word::nr] = 0xffffffff;
+            EXPECT_EQ(above->function.evaluate(data), error_of(EPERM));
+            EXPECT_EQ(runcs(), error_of(ENOSYS));
+            EXPECT_EQ(without(), error_of(EPERM));
+        }
+    }
+}
+
 // Profiles at random. In `agree`, each call's rules with conditions have one action: what a profile means is then
 // beyond doubt. Else they overlap and contradict each other.
 class RandomProfile {
