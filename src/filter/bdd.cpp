@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <unordered_set>
 
 namespace bpfwarden::filter {
 
@@ -106,6 +107,21 @@ std::uint32_t Diagrams::evaluate(Diagram diagram, const Data& data) const {
         const bool set = data[order[node.variable / 32]] >> (31 - node.variable % 32) & 1;
         diagram = {set ? node.high : node.low};
     }
+}
+
+std::uint16_t Diagrams::words(Diagram diagram) const {
+    std::vector<std::uint32_t> open{diagram.id};
+    std::unordered_set<std::uint32_t> seen{diagram.id};
+    unsigned words = 0;
+    while (!open.empty()) {
+        const Inner& inner = nodes_[open.back()];
+        open.pop_back();
+        if (inner.variable == no_variable) continue;
+        words |= 1U << static_cast<unsigned>(order[inner.variable / 32]);
+        for (const std::uint32_t next : {inner.low, inner.high})
+            if (seen.insert(next).second) open.push_back(next);
+    }
+    return static_cast<std::uint16_t>(words);
 }
 
 std::optional<Data> Diagrams::difference(Diagram one, Diagram other) const {

@@ -220,6 +220,7 @@ class Evaluator {
                                       .branches = std::move(*branches),
                                       .next = 1,
                                       .looked_at = reasoner_.looked_at});
+                    for (const auto& branch : forks_.back().branches) met(branch.condition, state.at);
                     for (const auto& branch : forks_.back().branches)
                         memory_ += 64 + 8 * branch.state.facts.size() + 8 * branch.state.frames.back().stack.size();
                     state = std::move(forks_.back().branches.front().state);
@@ -246,6 +247,11 @@ class Evaluator {
                 forks_.pop_back();
             }
         }
+    }
+
+    void met(Condition condition, std::size_t at) {
+        if (condition != terms().always() && !result_.met_at.contains(condition.id))
+            result_.met_at.emplace(condition.id, where(at));
     }
 
     static Failure endless() {
@@ -540,6 +546,7 @@ class Evaluator {
             return false;
         }
         ++result_.statistics.choices;
+        met(condition, state.at);
         state.registers = registers;
         state.at = taken.at;
         return true;

@@ -205,6 +205,41 @@ TEST_F(Filter, ExplainNamesTheRuleOfAProfile) {
     EXPECT_THAT(explained("rules.bpf", "write", "1"), Not(HasSubstr("syscalls[")));
 }
 
+// What the kernel takes as 32 bits and the filter compares as 64, and the same filter without that.
+TEST_F(Filter, CheckWarnsOfIntsThatAreComparedAs64Bits) {
+    const auto check = [&](const std::string& condition, const std::string& arch) {
+        put("ints.c",
+            program_in_c("\tif (" + condition + ")\n\t\treturn BPFW_ERRNO(1);\n\treturn SECCOMP_RET_ALLOW;\n"));
+        const auto got = run({"check", "ints.c", "--arch", arch});
+        EXPECT_EQ(got.status, 0) << got.err;
+        return got.err;
+    };
+    const std::string is_int = "argument 0 of socket is an int", half = "looked at with 64 bits";
+    // socket(int, …) is 41 of x86-64 and 359 of i386.
+    const auto warned = check("ctx->nr == 41 && ctx->args[0] == 16", "x86_64");
+    EXPECT_THAT(warned, HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(warned, HasSubstr("compare (__u32)ctx->args[0]"));
+    EXPECT_THAT(check("ctx->nr == 41 && ctx->args[0] > 16", "x86_64"), HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(check("ctx->nr == 41 && (ctx->args[0] & ~15ULL)", "x86_64"), HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(check("ctx->nr == 41 && (__u32)ctx->args[0] == 16", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 41 && (int)ctx->args[0] < -3", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 41 && (ctx->args[0] & 15) == 3", "x86_64"), IsEmpty()) << "the lower half only";
+    // write()'s size is a size_t.
+    EXPECT_THAT(check("ctx->nr == 1 && ctx->args[2] == 16", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 1 && ctx->args[0] == 16", "x86_64"), HasSubstr("argument 0 of write is an int"));
+    // On i386 everything has 32 bits.
+    EXPECT_THAT(check("ctx->nr == 4 && ctx->args[2] == 16", "i386"), HasSubstr("argument 2 of write is " + half));
+    EXPECT_THAT(check("ctx->nr == 4 && (__u32)ctx->args[2] == 16", "i386"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 4 && ctx->args[2] == 16", "x86_64"), IsEmpty()) << "stat has no third argument";
+    // Read, and of no consequence.
+    EXPECT_THAT(
+        check("ctx->nr == 41 && (ctx->args[0] >> 32 == 1 || ctx->args[0] >> 32 != 1) && (__u32)ctx->args[0] == 16",
+              "x86_64"),
+        IsEmpty());
+    // One line for many calls.
+    EXPECT_THAT(check("ctx->args[0] == 16", "x86_64"), HasSubstr(" more is an int"));
+}
+
 TEST_F(Filter, DiffAnswersByItsStatus) {
     const auto same = run({"diff", "one.json", "one.bpf"});
     EXPECT_EQ(same.status, 0);
