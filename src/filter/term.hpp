@@ -144,7 +144,7 @@ class Terms {
 // Calls make(id) for `root` and for what it is made of, operands first, where is_known(id) does not hold; make() sees
 // to it that it does afterwards. Without recursion: terms are as deep as programs are long.
 template <class IsKnown, class Make>
-void make_from_below(const Terms& terms, std::uint32_t root, IsKnown&& is_known, Make&& make) {
+void make_from_below(const Terms& terms, std::uint32_t root, const IsKnown& is_known, const Make& make) {
     std::vector<std::uint32_t> open{root};
     while (!open.empty()) {
         const std::uint32_t id = open.back();
