@@ -18,7 +18,7 @@ class Blaster {
     // As long as the diagrams are not full and nothing was beyond them.
     const Bits& of(Term term);
     Diagram of(Condition condition);
-    Diagram of(const Decisions& decisions, Node node);
+    Diagram of(const Decisions& decisions, Node root);
     Diagram of(const Function& function);
 
     // Something was met that has no small diagram: a division by what is not constant, a product of two words.

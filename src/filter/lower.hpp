@@ -35,7 +35,7 @@ class Lowering {
     // The words that its result may depend on: a bit for each.
     std::uint32_t words_of(Node node);
     // The same decisions for one system call number.
-    Node for_number(Node node, std::uint32_t nr);
+    Node for_number(Node root, std::uint32_t nr);
 
   private:
     // A condition as tests of words: another choice, or where the condition's test goes on.

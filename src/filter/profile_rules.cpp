@@ -32,7 +32,7 @@ bool holds(const ArgumentCheck& check, std::uint64_t value) {
 static std::string text_of(const ArgumentCheck& check) {
     if (check.op == Operator::masked_equal)
         return fmt::format("(args[{}] & {:#x}) == {:#x}", check.argument, check.mask, check.value);
-    const char* sign = "";
+    const char* sign = "==";
     switch (check.op) {
         case Operator::not_equal:
             sign = "!=";
@@ -50,7 +50,7 @@ static std::string text_of(const ArgumentCheck& check) {
             sign = ">";
             break;
         default:
-            sign = "==";
+            break;
     }
     return fmt::format("args[{}] {} {}", check.argument, sign, check.value);
 }
