@@ -494,7 +494,7 @@ class Evaluator {
         while (found.size() < longest_side && at >= 0 && at < static_cast<std::int64_t>(program_.code.size())) {
             found.push_back(static_cast<std::uint32_t>(at));
             const bpf_insn& insn = program_.code[static_cast<std::size_t>(at)];
-            if (bytecode::kind_of(insn) == Kind::jump)
+            if (bytecode::kind_of(insn) == Kind::jump && bytecode::misuse(insn) == nullptr)
                 at += 1 + std::int64_t{bytecode::distance(insn)};
             else if (only_computes(insn))
                 ++at;

@@ -77,6 +77,20 @@ TEST(Evaluate, AllOfAKeyMustBeSet) {
         }
 }
 
+// Also on a side of a branch that is short enough to be computed beside the other.
+TEST(Evaluate, AJumpWithReservedFieldsIsNoProgram) {
+    for (const unsigned reserved : {0U, 3U}) {
+        const auto result = evaluate(
+            program({insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 16, 0), allows, insn(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 2, 5),
+                     fails, insn(BPF_JMP | BPF_JA, reserved, 0, 0, 0), bytecode::leave()}),
+            small_tables());
+        ASSERT_EQ(result.has_value(), reserved == 0);
+        if (!result) {
+            EXPECT_THAT(result.error().what(), HasSubstr("is no program"));
+        }
+    }
+}
+
 TEST(Evaluate, OtherArchitecturesCanBeDecidedFor) {
     auto options = small_tables();
     options.bad_arch = SECCOMP_RET_KILL_PROCESS;
