@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "filter/lookahead.hpp"
 #include "filter/windows.hpp"
 
 namespace bpfwarden::filter {
@@ -43,15 +44,36 @@ std::int32_t halve(std::span<const Range> ranges, std::size_t most, const Search
     return static_cast<std::int32_t>(at);
 }
 
+// As the ranges are weighed, but by the values themselves.
+Cost cost_of(const Forks& forks, std::span<const Range> ranges, std::span<const Value> values) {
+    const auto depth_of = [&](std::uint32_t value) {
+        Cost depth = 0;
+        for (std::int32_t at = forks.root; at >= 0; ++depth) {
+            const auto& fork = forks.forks[static_cast<std::size_t>(at)];
+            at = Test{{}, fork.comparison, 0xffffffff, fork.constant}.holds(value) ? fork.yes : fork.no;
+        }
+        return depth;
+    };
+    Cost sum = forks.forks.size() * per_fork;
+    for (const auto& range : ranges) sum += depth_of(range.first) * per_weight;
+    for (const auto& [value, weight] : values) sum += depth_of(value) * weight * per_weight;
+    return sum;
+}
+
 }  // namespace
 
-Forks best_forks(std::span<const Range> ranges, const SearchEffort& effort) {
+Forks best_forks(std::span<const Range> ranges, const SearchEffort& effort, std::span<const Value> values) {
     Forks found;
     // In long lists little is to be found but their middle.
     constexpr SearchEffort little{.singles = 4, .bit_ranges = 3};
     found.root = ranges.size() <= Windows::most_ranges ? halve(ranges, Windows::most_ranges, effort, found.forks)
                                                        : halve(ranges, Windows::most_ranges / 3, little, found.forks);
-    return found;
+    if (!effort.ahead || values.empty() || values.size() > Lookahead::most_values ||
+        ranges.size() > Lookahead::most_ranges)
+        return found;
+    Forks ahead;
+    ahead.root = Lookahead(ranges, values).build(ahead.forks);
+    return cost_of(ahead, ranges, values) < cost_of(found, ranges, values) ? ahead : found;
 }
 
 }  // namespace bpfwarden::filter
