@@ -46,7 +46,8 @@ void split_by_few(const Range& range, std::uint32_t open, Sides& sides) {
         if (end > at)
             yes_here.add({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - 1), range.target, 0});
     };
-    for (unsigned i = 0; i < 1U << std::popcount(open); ++i) {
+    const auto values = 1U << std::popcount(open);
+    for (unsigned i = 0; i < values; ++i) {
         if (value >= range.first && value <= range.last) {
             up_to(value);
             sides.no.add({value, value, range.target, share(range.weight, 1, count)});
@@ -97,6 +98,24 @@ std::uint32_t dividing_bits(std::span<const Range> ranges) {
 
 bool is_single(const Range& range) { return range.first == range.last; }
 
+// How many ranges are left where a bit is, and where it is not.
+std::pair<std::size_t, std::size_t> sizes_by_bit(std::span<const Range> ranges, std::uint32_t bit) {
+    struct Side {
+        std::size_t size = 0;
+        std::uint32_t target = 0;
+        void add(std::uint32_t next) {
+            size += size == 0 || target != next ? 1 : 0;
+            target = next;
+        }
+    } yes, no;
+    for (const auto& range : ranges) {
+        const bool has_both = (range.first ^ range.last) >= bit;
+        if (has_both || (range.first & bit) != 0) yes.add(range.target);
+        if (has_both || (range.first & bit) == 0) no.add(range.target);
+    }
+    return {yes.size, no.size};
+}
+
 // What one comparison decides or leaves as one more comparison.
 constexpr Cost least_cost(std::size_t size, Cost weight) { return size > 1 ? comparison_cost(weight) : 0; }
 
@@ -140,8 +159,15 @@ class FewSearch::Trial {
     }
     void try_bits() {
         const auto all = ranges_.all();
-        for (auto bits = dividing_bits(all); bits != 0; bits &= bits - 1)
-            consider(Relation::any_bit, std::uint32_t{1} << std::countr_zero(bits));
+        for (auto bits = dividing_bits(all); bits != 0; bits &= bits - 1) {
+            const auto bit = bits & (~bits + 1);
+            const auto [yes, no] = sizes_by_bit(all, bit);
+            // One more comparison for either side is one for all.
+            const Cost least = yes == 1 && no == 1 ? 0
+                               : yes > 1 && no > 1 ? comparison_cost(weight_) + per_fork
+                                                   : per_fork;
+            if (here_ + least < best_.cost) consider(Relation::any_bit, bit);
+        }
         // Values with one target that are made of few bits: none of the other bits.
         for (std::size_t i = 0; i < all.size(); ++i) {
             const auto same_target = [&](const Range& range) { return range.target == all[i].target; };

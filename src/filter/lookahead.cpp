@@ -14,8 +14,8 @@ constexpr std::size_t few = 6;
 // Comparisons that are looked at closely, and of these, by level, those that are tried.
 constexpr std::size_t close = 24;
 constexpr std::array<std::size_t, 3> tried = {1, 2, 2};
-// Comparisons made; after these the first that looks best is taken.
-constexpr std::uint64_t most_steps = 6'000'000;
+// Ranges and values divided; after these only what looks best is tried.
+constexpr std::uint64_t most_steps = 100'000'000;
 // A value that weighs less, of all, is not asked for alone where it is in a range.
 constexpr Cost heavy = 6;
 // Tests of two bits are of the lower ones.
@@ -32,9 +32,8 @@ Cost log2_of(Cost value) {
 
 void split_by_bits(const Range& range, std::uint32_t bits, auto& yes, auto& no) {
     const int lowest = std::countr_zero(bits);
-    const std::uint64_t first = (range.first & bits) != 0
-                                    ? range.first
-                                    : ((std::uint64_t{range.first} >> lowest) + 1) << lowest;
+    const std::uint64_t first =
+        (range.first & bits) != 0 ? range.first : ((std::uint64_t{range.first} >> lowest) + 1) << lowest;
     if (first <= range.last)
         yes.add({static_cast<std::uint32_t>(first),
                  (range.last & bits) != 0 ? range.last : ((range.last >> lowest) << lowest) - 1, range.target, 0});
@@ -158,7 +157,7 @@ std::vector<Lookahead::Trial> Lookahead::trials(std::uint32_t at) {
     const State& state = states_[at];
     const auto add = [&](Relation comparison, std::uint32_t k) {
         const Test test{comparison, k};
-        ++steps_;
+        steps_ += state.ranges.size + state.values.size;
         if (divide(state, test, yes_, no_)) trials.push_back({test, estimate(yes_) + estimate(no_)});
     };
     const auto ranges = ranges_of(state);
@@ -167,7 +166,8 @@ std::vector<Lookahead::Trial> Lookahead::trials(std::uint32_t at) {
     for (const auto& range : ranges.subspan(1)) add(Relation::not_less, range.first);
     // What comes very often can be asked for first, whatever is beside it.
     for (const auto value : values_of(state))
-        if (values_[value].weight * heavy >= state.weight && ranges.size() > 2) add(Relation::equal, values_[value].value);
+        if (values_[value].weight * heavy >= state.weight && ranges.size() > 2)
+            add(Relation::equal, values_[value].value);
     // A bit above those in which the values differ tells nothing.
     const auto width = static_cast<unsigned>(std::bit_width(ranges.front().first ^ ranges.back().last));
     for (unsigned bit = 0; bit < width; ++bit) {

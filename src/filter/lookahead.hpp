@@ -17,7 +17,7 @@ namespace bpfwarden::filter {
 // So there are levels: the lowest takes what splits weights evenly; each looks at what the one below found.
 class Lookahead {
   public:
-    static constexpr std::size_t most_ranges = 96, most_values = 4096;
+    static constexpr std::size_t most_ranges = 96, most_values = 2048;
 
     // The values ascend. What is in a range and no value weighs nothing.
     Lookahead(std::span<const Range> ranges, std::span<const Value> values);

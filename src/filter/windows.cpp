@@ -38,7 +38,7 @@ Windows::Windows(std::span<const Range> ranges, const SearchEffort& effort)
     std::ranges::stable_sort(heaviest_, [&](std::uint32_t a, std::uint32_t b) {
         return ranges_[singles_[a]].weight > ranges_[singles_[b]].weight;
     });
-    windows_.assign(count * (count + 1), 0);
+    windows_.resize(count * (count + 1));
 }
 
 std::int32_t Windows::build(std::vector<Fork>& forks) {
@@ -71,15 +71,18 @@ Few Windows::left_of(const State& state) const {
 }
 
 std::size_t Windows::place_of(const State& state) {
-    const bool all = all_sets(state);
-    auto& window = windows_[state.first * (ranges_.size() + 1) + state.end];
-    if (window == 0) {
-        window = static_cast<std::uint32_t>(found_.size() + 1);
-        found_.resize(found_.size() + (all ? std::size_t{1} << singles_in(state) : heavy + 1));
+    auto& window = window_of(state);
+    if (!window.is_met) {
+        const auto singles = singles_in(state);
+        const bool all_sets = singles <= effort_.singles;
+        window = {static_cast<std::uint32_t>(found_.size()), static_cast<std::uint8_t>(singles_before_[state.first]),
+                  true, all_sets};
+        found_.resize(found_.size() + (all_sets ? std::size_t{1} << singles : heavy + 1));
     }
+    if (state.taken == 0) return window.begin;
     // Where not all sets are tried, singles are taken by their weight: how many says which.
-    return window - 1 +
-           (all ? state.taken >> singles_before_[state.first] : static_cast<std::size_t>(std::popcount(state.taken)));
+    return window.begin +
+           (window.all_sets ? state.taken >> window.below : static_cast<std::size_t>(std::popcount(state.taken)));
 }
 
 Cost Windows::cost(const State& state) {
@@ -122,7 +125,7 @@ Windows::Found Windows::search(const State& state) {
         if (sum < best.cost) best = {sum, How::single, singles_[single]};
     };
     const std::uint32_t from = singles_before_[state.first], end = singles_before_[state.end];
-    if (all_sets(state)) {
+    if (window_of(state).all_sets) {
         for (std::uint32_t single = from; single < end; ++single)
             if ((state.taken >> single & 1) == 0 && is_worth_one(state, single, weight)) consider_single(single);
     } else if (std::popcount(state.taken) < heavy) {

@@ -26,6 +26,12 @@ class Windows {
         std::uint32_t first = 0, end = 0;
         std::uint64_t taken = 0;
     };
+    // What was found of those with the same ends.
+    struct Window {
+        std::uint32_t begin = 0;  // in found_
+        std::uint8_t below = 0;   // singles below it
+        bool is_met = false, all_sets = false;
+    };
     enum class How : std::uint8_t { none, leaf, split, single, few };
     struct Found {
         Cost cost = cost_unknown;
@@ -42,7 +48,7 @@ class Windows {
     std::uint32_t singles_in(const State& state) const {
         return singles_before_[state.end] - singles_before_[state.first];
     }
-    bool all_sets(const State& state) const { return singles_in(state) <= effort_.singles; }
+    Window& window_of(const State& state) { return windows_[state.first * (ranges_.size() + 1) + state.end]; }
     State below(const State& state, const Border& border) const {
         return {state.first, border.before + 1, state.taken & below_[border.before + 1]};
     }
@@ -62,9 +68,9 @@ class Windows {
     const SearchEffort effort_;
     FewSearch few_;
     std::vector<std::uint32_t> singles_, singles_before_, heaviest_;
-    std::vector<std::uint64_t> bit_of_;     // of each range's single, or none
-    std::vector<std::uint64_t> below_;      // the singles below each range
-    std::vector<std::uint32_t> windows_;    // where each one's begin in found_, from 1
+    std::vector<std::uint64_t> bit_of_;  // of each range's single, or none
+    std::vector<std::uint64_t> below_;   // the singles below each range
+    std::vector<Window> windows_;
     std::vector<Found> found_;
 };
 
