@@ -102,7 +102,7 @@ void Lookahead::weigh(Side& side) const {
 }
 
 // False where a side has as much to find out.
-bool Lookahead::divide(const State& state, const Test& test, Side& yes, Side& no) const {
+bool Lookahead::divide(const State& state, const Probe& test, Side& yes, Side& no) const {
     const auto [comparison, k] = test;
     yes.clear();
     no.clear();
@@ -156,7 +156,7 @@ std::vector<Lookahead::Trial> Lookahead::trials(std::uint32_t at) {
     std::vector<Trial> trials;
     const State& state = states_[at];
     const auto add = [&](Relation comparison, std::uint32_t k) {
-        const Test test{comparison, k};
+        const Probe test{comparison, k};
         steps_ += state.ranges.size + state.values.size;
         if (divide(state, test, yes_, no_)) trials.push_back({test, estimate(yes_) + estimate(no_)});
     };
@@ -249,7 +249,7 @@ Lookahead::Rest Lookahead::rest(const Side& side) {
     return {true, keep(side), least};
 }
 
-std::pair<Lookahead::Rest, Lookahead::Rest> Lookahead::rests(std::uint32_t state, const Test& test) {
+std::pair<Lookahead::Rest, Lookahead::Rest> Lookahead::rests(std::uint32_t state, const Probe& test) {
     (void)divide(states_[state], test, yes_, no_);
     const auto yes = rest(yes_);
     return {yes, rest(no_)};
@@ -289,7 +289,7 @@ std::int32_t Lookahead::build(const Side& side, std::vector<Fork>& forks) {
     if (ranges.size() == 1) return ~static_cast<std::int32_t>(ranges[0].target);
     const auto at = forks.size();
     forks.emplace_back();
-    const auto finish = [&](const Test& test, std::int32_t yes, std::int32_t no) {
+    const auto finish = [&](const Probe& test, std::int32_t yes, std::int32_t no) {
         forks[at] = {test.comparison, test.constant, yes, no};
         return static_cast<std::int32_t>(at);
     };

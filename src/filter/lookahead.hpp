@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "filter/few.hpp"
@@ -27,13 +28,13 @@ class Lookahead {
   private:
     static constexpr unsigned top = 2;
 
-    struct Test {
+    struct Probe {
         Relation comparison{};
         std::uint32_t constant = 0;
     };
     struct Found {
         Cost cost = cost_unknown;
-        Test test;
+        Probe test;
     };
     struct Slice {
         std::uint32_t begin = 0, size = 0;
@@ -55,7 +56,7 @@ class Lookahead {
         Cost weight() const;
     };
     struct Trial {
-        Test test;
+        Probe test;
         Cost estimate = 0;
     };
     // Of a side: known at once where no more than two ranges are left.
@@ -71,7 +72,7 @@ class Lookahead {
     std::span<const std::uint16_t> values_of(const State& state) const {
         return std::span(kept_values_).subspan(state.values.begin, state.values.size);
     }
-    bool divide(const State& state, const Test& test, Side& yes, Side& no) const;
+    bool divide(const State& state, const Probe& test, Side& yes, Side& no) const;
     void weigh(Side& side) const;
     Cost estimate(const Side& side) const;
     std::vector<Trial> trials(std::uint32_t state);
@@ -79,7 +80,7 @@ class Lookahead {
 
     std::uint32_t keep(const Side& side);
     Rest rest(const Side& side);
-    std::pair<Rest, Rest> rests(std::uint32_t state, const Test& test);
+    std::pair<Rest, Rest> rests(std::uint32_t state, const Probe& test);
     Cost cost(const Rest& rest, unsigned level);
     Found find(std::uint32_t state, unsigned level);
     Found search(std::uint32_t state, unsigned level);

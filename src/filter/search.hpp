@@ -28,10 +28,12 @@ struct Fork {
     Relation comparison{};
     std::uint32_t constant = 0;
     std::int32_t yes = 0, no = 0;  // another one, or ~target
+    bool operator==(const Fork&) const = default;
 };
 struct Forks {
     std::vector<Fork> forks;
     std::int32_t root = 0;
+    bool operator==(const Forks&) const = default;
 };
 
 // How much is tried; never how long.
