@@ -15,7 +15,7 @@ constexpr int heavy = 12;
 // One that weighs less, of all, is not worth a comparison for all others.
 constexpr Cost light = 12;
 // Nor is, where all sets are tried, one that weighs less and whose neighbours are no range together without it.
-constexpr Cost light_between = 4;
+constexpr Cost light_between = 6;
 
 }  // namespace
 

@@ -64,8 +64,8 @@ std::uint64_t cost(const Problem& problem, const Forks& forks) {
 
 TEST(Search, EveryValueComesToItsTarget) {
     std::mt19937_64 random(1);
-    for (const unsigned count : {1U, 2U, 3U, 5U, 8U, 20U, 60U, 96U, 97U, 300U})
-        for (const std::uint32_t targets : {2U, 3U, 40U})
+    for (const unsigned count : {1U, 2U, 3U, 5U, 20U, 60U, 97U, 300U})
+        for (const std::uint32_t targets : {2U, 40U})
             for (const auto& effort : {quick, normal, high}) {
                 const auto problem = random_problem(random, count, targets, 1 + count % 30);
                 const auto forks = solved(problem, effort);
@@ -85,7 +85,7 @@ TEST(Search, EveryValueComesToItsTarget) {
 
 TEST(Search, TheSameForTheSame) {
     std::mt19937_64 random(2);
-    for (const std::size_t count : {10U, 50U, 90U}) {
+    for (const std::size_t count : {10U, 50U}) {
         const auto problem = random_problem(random, count, 4, 12);
         EXPECT_EQ(solved(problem, high), solved(problem, high));
     }
@@ -94,7 +94,7 @@ TEST(Search, TheSameForTheSame) {
 TEST(Search, MoreEffortIsNeverDearer) {
     std::mt19937_64 random(3);
     std::uint64_t with_normal = 0, with_high = 0;
-    for (const std::size_t count : {5U, 12U, 30U, 45U, 60U, 75U}) {
+    for (const std::size_t count : {5U, 12U, 30U, 60U}) {
         const auto problem = random_problem(random, count, 3, 20);
         auto no_look_ahead = high;
         no_look_ahead.ahead = false;
