@@ -75,9 +75,9 @@ std::size_t Windows::place_of(const State& state) {
     if (!window.is_met) {
         const auto singles = singles_in(state);
         const bool all_sets = singles <= effort_.singles;
-        window = {static_cast<std::uint32_t>(found_.size()), static_cast<std::uint8_t>(singles_before_[state.first]),
+        window = {static_cast<std::uint32_t>(places_.size()), static_cast<std::uint8_t>(singles_before_[state.first]),
                   true, all_sets};
-        found_.resize(found_.size() + (all_sets ? std::size_t{1} << singles : heavy + 1));
+        places_.resize(places_.size() + (all_sets ? std::size_t{1} << singles : heavy + 1));
     }
     if (state.taken == 0) return window.begin;
     // Where not all sets are tried, singles are taken by their weight: how many says which.
@@ -88,10 +88,10 @@ std::size_t Windows::place_of(const State& state) {
 Cost Windows::cost(const State& state) {
     if (state.end - state.first <= 1) return 0;
     const auto place = place_of(state);
-    if (found_[place].how != How::none) return found_[place].cost;
-    const Found found = search(state);
-    found_[place] = found;
-    return found.cost;
+    if (places_[place] != 0) return found_[places_[place] - 1].cost;
+    found_.push_back(search(state));
+    places_[place] = static_cast<std::uint32_t>(found_.size());
+    return found_.back().cost;
 }
 
 Windows::Found Windows::search(const State& state) {
@@ -141,7 +141,7 @@ Windows::Found Windows::search(const State& state) {
 std::int32_t Windows::build(const State& state, std::vector<Fork>& forks) {
     if (state.end - state.first == 1) return ~static_cast<std::int32_t>(ranges_[state.first].target);
     (void)cost(state);
-    const Found found = found_[place_of(state)];
+    const Found found = found_[places_[place_of(state)] - 1];
     const auto at = forks.size();
     const auto fork = [&](Relation comparison, std::int32_t yes, std::int32_t no) {
         forks[at] = {comparison, ranges_[found.at].first, yes, no};

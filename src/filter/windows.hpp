@@ -28,14 +28,14 @@ class Windows {
     };
     // What was found of those with the same ends.
     struct Window {
-        std::uint32_t begin = 0;  // in found_
+        std::uint32_t begin = 0;  // in places_
         std::uint8_t below = 0;   // singles below it
         bool is_met = false, all_sets = false;
     };
-    enum class How : std::uint8_t { none, leaf, split, single, few };
+    enum class How : std::uint8_t { leaf, split, single, few };
     struct Found {
         Cost cost = cost_unknown;
-        How how = How::none;
+        How how = How::leaf;
         std::uint32_t at = 0;  // range
     };
     // Where neighbours differ: the range after it, the one before it that is not taken, and what is below.
@@ -71,6 +71,7 @@ class Windows {
     std::vector<std::uint64_t> bit_of_;  // of each range's single, or none
     std::vector<std::uint64_t> below_;   // the singles below each range
     std::vector<Window> windows_;
+    std::vector<std::uint32_t> places_;  // in found_, from 1
     std::vector<Found> found_;
 };
 
