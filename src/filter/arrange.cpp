@@ -80,7 +80,8 @@ class Arranger {
         if (words_.size() <= 4) {
             auto order = words_;
             std::ranges::sort(order);
-            do orders.push_back(order);
+            do
+                if (order != words_) orders.push_back(order);
             while (std::ranges::next_permutation(order).found);
             return orders;
         }

@@ -28,8 +28,9 @@ static std::size_t hash(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
     return mixed ^ mixed >> 32;
 }
 
+// Small at first: most filters are.
 Diagrams::Diagrams(std::size_t most_nodes)
-    : most_(most_nodes), steps_left_(16 * most_nodes), slots_(std::size_t{1} << 14), chosen_(std::size_t{1} << 16) {
+    : most_(most_nodes), steps_left_(16 * most_nodes), slots_(std::size_t{1} << 12), chosen_(std::size_t{1} << 14) {
     // Slot numbers count from one, so the first is never in the table; it is the end 0, which nobody makes again.
     nodes_.push_back({no_variable, 0, 0});
     (void)end(1);
@@ -46,7 +47,8 @@ void Diagrams::grow() {
     slots_.assign(2 * slots_.size(), 0);
     for (std::uint32_t id = 1; id < nodes_.size(); ++id) slots_[slot_of(nodes_[id])] = id;
     // More to remember, too; what was remembered is found again.
-    if (chosen_.size() < slots_.size()) chosen_.assign(slots_.size(), {});
+    const auto remembered = std::max(std::min(4 * slots_.size(), std::size_t{1} << 16), slots_.size());
+    if (chosen_.size() < remembered) chosen_.assign(remembered, {});
 }
 
 Diagram Diagrams::keep(const Inner& inner) {

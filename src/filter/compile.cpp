@@ -37,7 +37,7 @@ SearchEffort search_effort(Effort effort) {
         case Effort::high:
             break;
     }
-    return {.singles = 8, .bit_ranges = 6};
+    return {.singles = 8, .bit_ranges = 6, .ahead = true};
 }
 
 class Compiler {
@@ -217,8 +217,11 @@ class Compiler {
             if (range.first <= piece.last && (range.first != 0 || piece.first == 0)) close(piece.last);
         }
         for (auto& range : ranges) ++range.weight;
+        std::vector<Value> values;
+        for (const auto& [nr, weight] : of_number)
+            if (weight > 0) values.push_back({nr, weight * weight_scale});
         arch_weights_.push_back(total);
-        return make_tests(graph_, source_of(Word::nr), best_forks(ranges, effort_), blocks);
+        return make_tests(graph_, source_of(Word::nr), best_forks(ranges, effort_, values), blocks);
     }
 
     // ---- architectures

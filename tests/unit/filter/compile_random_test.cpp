@@ -62,6 +62,7 @@ void same_function(unsigned arithmetic, std::uint64_t seed, std::uint64_t count,
 
 TEST(CompileRandom, Comparisons) { same_function(0, 1, rounds(120), Effort::quick); }
 TEST(CompileRandom, ComparisonsWithEffort) { same_function(0, 2, rounds(30), Effort::normal); }
+TEST(CompileRandom, ComparisonsWithHighEffort) { same_function(0, 6, rounds(9), Effort::high); }
 TEST(CompileRandom, SomeArithmetic) { same_function(3, 3, rounds(120), Effort::quick); }
 TEST(CompileRandom, MuchArithmetic) { same_function(8, 4, rounds(100), Effort::quick); }
 
