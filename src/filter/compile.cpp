@@ -15,6 +15,7 @@
 #include "filter/emit.hpp"
 #include "filter/lower.hpp"
 #include "filter/search.hpp"
+#include "filter/word_ranges.hpp"
 
 namespace bpfwarden::filter {
 
@@ -25,8 +26,6 @@ constexpr std::uint32_t all = 0xffffffff;
 constexpr std::uint64_t weight_scale = 16;
 // Numbers below it may have a bit in the kernel's cache: what depends on the number is made for each of them.
 constexpr std::uint32_t small_numbers = 512;
-// arrange() goes down by recursion, with some 400 bytes of stack for a test: what is deeper stays in its order.
-constexpr std::size_t most_arranged_depth = 256;
 
 SearchEffort search_effort(Effort effort) {
     switch (effort) {
@@ -42,8 +41,11 @@ SearchEffort search_effort(Effort effort) {
 
 class Compiler {
   public:
-    Compiler(const Function& function, const CompileOptions& options)
-        : function_(function), effort_(search_effort(options.effort)), lowering_(*function.decisions, graph_) {
+    Compiler(const Function& function, const CompileOptions& options, bool is_arranging)
+        : function_(function),
+          effort_(search_effort(options.effort)),
+          is_arranging_(is_arranging),
+          lowering_(*function.decisions, graph_) {
         for (const auto& [arch, nr, weight] : options.weights) weights_[arch][nr] += weight;
     }
 
@@ -62,6 +64,9 @@ class Compiler {
         compiled.largest = largest();
         return compiled;
     }
+
+    // Why run() failed.
+    bool is_too_large() const { return is_too_large_; }
 
   private:
     struct Piece {
@@ -154,36 +159,11 @@ class Compiler {
     Block arranged(Block block) {
         const auto at = arranged_.find(block);
         if (at != arranged_.end()) return at->second;
-        const Block now = depth_of(block) > most_arranged_depth ? block : arrange(graph_, block, effort_);
+        const Block now = is_arranging_ ? arrange(graph_, block, effort_) : block;
         arranged_.emplace(block, now);
+        // What is too large already is not worth more time.
+        is_arranging_ &= add_reach(now, used_) <= bytecode::classic::max_instructions;
         return now;
-    }
-
-    // Tests one after the other, on the longest way.
-    std::size_t depth_of(Block root) const {
-        std::map<Block, std::size_t> depths;
-        std::vector<Block> open{root};
-        while (!open.empty()) {
-            const Block block = open.back();
-            const std::size_t before = open.size();
-            std::size_t depth = 0;
-            for (const Block next : ways_of(graph_[block])) {
-                const auto at = depths.find(next);
-                if (at == depths.end())
-                    open.push_back(next);
-                else
-                    depth = std::max(depth, at->second + 1);
-            }
-            if (open.size() != before) continue;
-            depths[block] = depth;
-            open.pop_back();
-        }
-        return depths.at(root);
-    }
-    static std::vector<Block> ways_of(const BlockView& view) {
-        if (view.kind == BlockKind::test) return {view.yes, view.no};
-        if (view.kind == BlockKind::compute) return {view.yes};
-        return {};
     }
 
     Result<Block> by_number(const Part& part) {
@@ -264,20 +244,23 @@ class Compiler {
         std::uint32_t arch, first, last;
         Block block;
     };
-    std::size_t reach(Block root) const {
-        std::set<Block> seen;
+    // With all that it leads to; how many there are then.
+    std::size_t add_reach(Block root, std::set<Block>& blocks) const {
         std::vector<Block> open{root};
-        std::size_t size = 0;
         while (!open.empty()) {
             const Block block = open.back();
             open.pop_back();
-            if (!seen.insert(block).second) continue;
-            ++size;
+            if (blocks.insert(block).second) go_on_by_all(graph_[block], [&](Block next) { open.push_back(next); });
+        }
+        return blocks.size();
+    }
+    std::size_t reach(Block root) const {
+        std::set<Block> blocks;
+        std::size_t size = add_reach(root, blocks);
+        for (const Block block : blocks) {
             const auto& view = graph_[block];
             if (view.kind == BlockKind::compute || view.kind == BlockKind::leave_computed)
                 size += graph_[view.source].steps.size();
-            if (view.kind == BlockKind::test || view.kind == BlockKind::compute) open.push_back(view.yes);
-            if (view.kind == BlockKind::test) open.push_back(view.no);
         }
         return size;
     }
@@ -290,7 +273,8 @@ class Compiler {
         std::ranges::stable_sort(parts, std::ranges::greater{}, &Compiled::Part::instructions);
         return parts;
     }
-    Failure too_large(std::size_t size) const {
+    Failure too_large(std::size_t size) {
+        is_too_large_ = true;
         std::string where;
         const auto parts = largest();
         for (std::size_t i = 0; i < parts.size() && i < 5; ++i) {
@@ -310,12 +294,15 @@ class Compiler {
 
     const Function& function_;
     const SearchEffort effort_;
+    bool is_arranging_;
     Graph graph_;
     Lowering lowering_;
     std::map<std::uint32_t, std::map<std::uint32_t, std::uint64_t>> weights_;
     std::vector<std::uint64_t> arch_weights_;
     std::map<Block, Block> arranged_;
+    std::set<Block> used_;
     std::vector<Residual> residuals_;
+    bool is_too_large_ = false;
 };
 
 }  // namespace
@@ -348,7 +335,12 @@ Weights usual_weights(const Function& function, std::span<const NumberTable> tab
 }
 
 Result<Compiled> compile(const Function& function, const CompileOptions& options) {
-    return Compiler(function, options).run();
+    Compiler fast(function, options, true);
+    auto compiled = fast.run();
+    if (compiled || !fast.is_too_large()) return compiled;
+    // A search has more comparisons than a list of equal ones, which may just fit.
+    auto listed = Compiler(function, options, false).run();
+    return listed ? listed : compiled;
 }
 
 }  // namespace bpfwarden::filter

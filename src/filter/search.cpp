@@ -46,21 +46,22 @@ std::int32_t halve(std::span<const Range> ranges, std::size_t most, const Search
 
 // As the ranges are weighed, but by the values themselves.
 Cost cost_of(const Forks& forks, std::span<const Range> ranges, std::span<const Value> values) {
-    const auto depth_of = [&](std::uint32_t value) {
-        Cost depth = 0;
-        for (std::int32_t at = forks.root; at >= 0; ++depth) {
-            const auto& fork = forks.forks[static_cast<std::size_t>(at)];
-            at = Test{{}, fork.comparison, 0xffffffff, fork.constant}.holds(value) ? fork.yes : fork.no;
-        }
-        return depth;
-    };
     Cost sum = forks.forks.size() * per_fork;
-    for (const auto& range : ranges) sum += depth_of(range.first) * per_weight;
-    for (const auto& [value, weight] : values) sum += depth_of(value) * weight * per_weight;
+    for (const auto& range : ranges) sum += forks.executed(range.first) * per_weight;
+    for (const auto& [value, weight] : values) sum += forks.executed(value) * weight * per_weight;
     return sum;
 }
 
 }  // namespace
+
+std::size_t Forks::executed(std::uint32_t value) const {
+    std::size_t count = 0;
+    for (std::int32_t at = root; at >= 0; ++count) {
+        const auto& fork = forks[static_cast<std::size_t>(at)];
+        at = Test{{}, fork.comparison, 0xffffffff, fork.constant}.holds(value) ? fork.yes : fork.no;
+    }
+    return count;
+}
 
 Forks best_forks(std::span<const Range> ranges, const SearchEffort& effort, std::span<const Value> values) {
     Forks found;

@@ -34,6 +34,8 @@ struct Forks {
     std::vector<Fork> forks;
     std::int32_t root = 0;
     bool operator==(const Forks&) const = default;
+
+    std::size_t executed(std::uint32_t value) const;  // comparisons
 };
 
 // How much is tried; never how long.

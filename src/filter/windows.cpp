@@ -2,7 +2,6 @@
 #include "filter/windows.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <numeric>
 
@@ -95,30 +94,39 @@ Cost Windows::cost(const State& state) {
 }
 
 Windows::Found Windows::search(const State& state) {
-    std::array<Border, most_ranges> borders;
-    std::size_t count = 0;
+    // Of all states that are being looked at: on the stack they would take too much of it.
+    const std::size_t from_border = borders_.size();
     Cost weight = 0;
     std::uint32_t before = state.first;
     for (std::uint32_t i = state.first; i < state.end; ++i) {
         if (is_taken(state.taken, i)) continue;
-        if (ranges_[before].target != ranges_[i].target) borders[count++] = {i, before, weight};
+        if (ranges_[before].target != ranges_[i].target) borders_.push_back({i, before, weight});
         weight += ranges_[i].weight;
         before = i;
     }
-    if (count == 0) return {0, How::leaf, state.first};
-    if (count < effort_.bit_ranges) return {few_.cost(left_of(state)), How::few, state.first};
+    const std::size_t count = borders_.size() - from_border;
+    const Found found = count == 0                   ? Found{0, How::leaf, state.first}
+                        : count < effort_.bit_ranges ? Found{few_.cost(left_of(state)), How::few, state.first}
+                                                     : search(state, from_border, weight);
+    borders_.resize(from_border);
+    return found;
+}
+
+Windows::Found Windows::search(const State& state, std::size_t from_border, Cost weight) {
+    const std::size_t count = borders_.size() - from_border;
     const Cost here = comparison_cost(weight);
     Found best;
     for (std::size_t i = 0; i < count; ++i) {
+        const Border border = borders_[from_border + i];
         // None or one border has one cost; more have at least that.
-        const Cost under = borders[i].weight_below, over = weight - under;
+        const Cost under = border.weight_below, over = weight - under;
         const Cost least_below = i == 0 ? 0 : comparison_cost(under);
         const Cost least_above = i + 1 == count ? 0 : comparison_cost(over);
         if (here + least_below + least_above >= best.cost) continue;
-        const Cost first = here + (i <= 1 ? least_below : cost(below(state, borders[i])));
+        const Cost first = here + (i <= 1 ? least_below : cost(below(state, border)));
         if (first + least_above >= best.cost) continue;
-        const Cost sum = first + (i + 2 >= count ? least_above : cost(above(state, borders[i])));
-        if (sum < best.cost) best = {sum, How::split, borders[i].after};
+        const Cost sum = first + (i + 2 >= count ? least_above : cost(above(state, border)));
+        if (sum < best.cost) best = {sum, How::split, border.after};
     }
     const auto consider_single = [&](std::uint32_t single) {
         const Cost sum = here + cost(without(state, single));

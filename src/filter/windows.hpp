@@ -2,6 +2,7 @@
 // The cheapest comparisons for up to a hundred ranges: windows of them, with single values taken out.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -62,6 +63,7 @@ class Windows {
     std::size_t place_of(const State& state);
     Cost cost(const State& state);
     Found search(const State& state);
+    Found search(const State& state, std::size_t from_border, Cost weight);
     std::int32_t build(const State& state, std::vector<Fork>& forks);
 
     const std::span<const Range> ranges_;
@@ -71,6 +73,7 @@ class Windows {
     std::vector<std::uint64_t> bit_of_;  // of each range's single, or none
     std::vector<std::uint64_t> below_;   // the singles below each range
     std::vector<Window> windows_;
+    std::vector<Border> borders_;
     std::vector<std::uint32_t> places_;  // in found_, from 1
     std::vector<Found> found_;
 };

@@ -92,6 +92,100 @@ TEST(Deep, ChainsOfTests) {
     });
 }
 
+// However long the chain is, a search is made of it.
+TEST(Deep, ChainsOfOneWord) {
+    for (const unsigned count : {100U, 260U, 420U, 2'000U})
+        on_stack(small, [count] {
+            Everything e;
+            e.function.other = e.no;
+            for (unsigned i = count; i > 0; --i) {
+                const auto action = e.decisions.action(error_of(i % 2 + 2));
+                const auto condition =
+                    i % 4 == 0
+                        ? e.terms.opposite(e.terms.below(e.word(0), e.number(std::uint64_t{7} * (2 * count - i))))
+                        : e.is(e.word(0), std::uint64_t{7} * i);
+                e.function.other = e.decisions.test(condition, action, e.function.other);
+            }
+            const auto look = [&](const auto& program) {
+                for (std::uint64_t value = 0; value < std::uint64_t{14} * count; value += 1 + count / 100) {
+                    const auto data = with({value});
+                    const auto run = bytecode::run(program, data.words);
+                    ASSERT_EQ(run.result, e.function.evaluate(data)) << value;
+                    ASSERT_LT(run.executed, 24) << value << " of " << count;
+                }
+            };
+            EXPECT_EQ(built(e.function, look), Built::proven);
+        });
+}
+
+// Words after each other, and computed values in between.
+TEST(Deep, ChainsOfWordsAfterEachOther) {
+    for (const bool computes : {false, true})
+        on_stack(small, [computes] {
+            Everything e;
+            e.function.other = e.no;
+            for (unsigned argument = 4; argument-- > 0;) {
+                for (unsigned i = 300; i > 0; --i)
+                    e.function.other = e.decisions.test(e.is(e.word(argument), std::uint64_t{5} * i),
+                                                        e.decisions.action(error_of(argument + 2)), e.function.other);
+                if (computes)
+                    e.function.other = e.decisions.test(
+                        e.terms.below(e.terms.binary(TermKind::add, e.word(4), e.word(argument)), e.number(1000)),
+                        e.yes, e.function.other);
+            }
+            const auto look = [&](const auto& program) {
+                for (const std::uint64_t a : {1U, 5U, 750U, 1500U, 2000U})
+                    for (const std::uint64_t d : {2U, 1500U})
+                        for (const std::uint64_t e4 : {0U, 4'000'000'000U}) {
+                            const auto data = with({a, 1, 3, d, e4});
+                            const auto run = bytecode::run(program, data.words);
+                            ASSERT_EQ(run.result, e.function.evaluate(data));
+                            ASSERT_LT(run.executed, 150);
+                        }
+            };
+            EXPECT_NE(built(e.function, look), Built::refused);
+        });
+}
+
+// A search has more tests than the list that it is made of: a list that just fits stays one.
+TEST(Deep, ChainsThatJustFit) {
+    on_stack(small, [] {
+        Everything e;
+        e.function.other = e.no;
+        for (unsigned i = 4'000; i > 0; --i)
+            e.function.other = e.decisions.test(e.is(e.word(0), std::uint64_t{3} * i), e.yes, e.function.other);
+        EXPECT_EQ(built(e.function, [](const auto& program) { EXPECT_LE(program.size(), 4096U); }), Built::proven);
+    });
+}
+
+// The longest way through a search of ranges, of which no two are alike.
+TEST(Deep, SearchesOfRanges) {
+    for (const auto effort : {Effort::quick, Effort::normal, Effort::high})
+        on_stack(small, [effort] {
+            Everything e;
+            e.function.other = e.decisions.action(error_of(0));
+            for (unsigned i = 1; i < 96; ++i)
+                e.function.other = e.decisions.test(e.terms.below(e.word(0), e.number(std::uint64_t{64} * (96 - i))),
+                                                    e.decisions.action(error_of(i)), e.function.other);
+            Weights weights;
+            std::vector<filter::Run> runs;
+            for (std::uint32_t nr = 0; nr < 95; ++nr) {
+                runs.push_back({64 * nr, 64 * nr + 63, e.decisions.action(error_of(nr + 1))});
+                weights.push_back({AUDIT_ARCH_X86_64, 64 * nr, std::uint64_t{1} << std::min(nr / 2, 40U)});
+            }
+            runs.push_back({64 * 95, 0xffffffff, e.function.other});
+            e.function.parts.push_back({AUDIT_ARCH_X86_64, runs});
+            const auto compiled = compile(e.function, {.weights = weights, .effort = effort});
+            ASSERT_TRUE(compiled) << compiled.error().text("");
+            for (std::uint32_t nr = 0; nr < 96; ++nr) {
+                Data data;
+                data[Word::arch] = AUDIT_ARCH_X86_64;
+                data[Word::nr] = 64 * nr + 5;
+                EXPECT_EQ(bytecode::run(compiled->program, data.words).result, e.function.evaluate(data));
+            }
+        });
+}
+
 // More than fit: refused, and not by a crash.
 TEST(Deep, ChainsOfTooManyTests) {
     for (const unsigned count : {5'000U, 200'000U})
