@@ -62,6 +62,15 @@ std::vector<std::string> lines_of(const bytecode::Program& program, const filter
     return lines;
 }
 
+// The rules of a profile that are looked at, and where they stand in it.
+std::vector<std::string> lines_of(const filter::ProfileRules& rules, const std::string& path, const filter::Data& data,
+                                  std::uint32_t result) {
+    std::vector<std::string> lines;
+    for (const auto& [place, text] : rules.steps(data, result))
+        lines.push_back(place == nullptr ? text : fmt::format("{}:{}: {}: {}", path, place->line, place->path, text));
+    return lines;
+}
+
 void print(const Walk& walk, const filter::Data& data) {
     fmt::print("{}: {}\n", walk.path, filter::text(walk.outcome.result));
     for (const auto& line : walk.lines) fmt::print("  {}\n", printable(line));
@@ -100,6 +109,7 @@ Result<int> filter_explain(const Args& args) {
                   .steps = {},
                   .outcome = {}};
         walk.outcome = bytecode::run(walk.built.program, data.words, &walk.steps);
+        if (source.rules) walk.lines = lines_of(*source.rules, path, data, source.function.evaluate(data));
         walk.cached = bytecode::cached(walk.built.program, data[filter::Word::arch], data[filter::Word::nr]);
         walks.push_back(std::move(walk));
     }

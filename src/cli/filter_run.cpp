@@ -73,6 +73,11 @@ Result<int> filter_run(const Args& args) {
     if (command.empty())
         return fail(
             Error(Code::usage, "COMMAND is missing").advise("bpfwarden filter run --help shows how it is called"));
+    if (args.json)
+        return fail(
+            Error(Code::usage, "filter run has nothing to say as JSON")
+                .because("it becomes the command: what is printed is the command's")
+                .advise("give --json to `bpfwarden filter check` or `filter stats`, or to the command after --"));
     const auto source = BW_TRY(open_source(args.only("SOURCE"), args));
     const auto built = BW_TRY(build_source(source, args));
     BW_TRY(must_let_through(built.program));

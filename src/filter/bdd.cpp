@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <unordered_set>
 
 namespace bpfwarden::filter {
 
@@ -27,8 +28,9 @@ static std::size_t hash(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
     return mixed ^ mixed >> 32;
 }
 
+// Small at first: most filters are.
 Diagrams::Diagrams(std::size_t most_nodes)
-    : most_(most_nodes), steps_left_(16 * most_nodes), slots_(std::size_t{1} << 14), chosen_(std::size_t{1} << 16) {
+    : most_(most_nodes), steps_left_(16 * most_nodes), slots_(std::size_t{1} << 12), chosen_(std::size_t{1} << 14) {
     // Slot numbers count from one, so the first is never in the table; it is the end 0, which nobody makes again.
     nodes_.push_back({no_variable, 0, 0});
     (void)end(1);
@@ -45,7 +47,8 @@ void Diagrams::grow() {
     slots_.assign(2 * slots_.size(), 0);
     for (std::uint32_t id = 1; id < nodes_.size(); ++id) slots_[slot_of(nodes_[id])] = id;
     // More to remember, too; what was remembered is found again.
-    if (chosen_.size() < slots_.size()) chosen_.assign(slots_.size(), {});
+    const auto remembered = std::max(std::min(4 * slots_.size(), std::size_t{1} << 16), slots_.size());
+    if (chosen_.size() < remembered) chosen_.assign(remembered, {});
 }
 
 Diagram Diagrams::keep(const Inner& inner) {
@@ -106,6 +109,21 @@ std::uint32_t Diagrams::evaluate(Diagram diagram, const Data& data) const {
         const bool set = data[order[node.variable / 32]] >> (31 - node.variable % 32) & 1;
         diagram = {set ? node.high : node.low};
     }
+}
+
+std::uint16_t Diagrams::words(Diagram diagram) const {
+    std::vector<std::uint32_t> open{diagram.id};
+    std::unordered_set<std::uint32_t> seen{diagram.id};
+    unsigned words = 0;
+    while (!open.empty()) {
+        const Inner& inner = nodes_[open.back()];
+        open.pop_back();
+        if (inner.variable == no_variable) continue;
+        words |= 1U << static_cast<unsigned>(order[inner.variable / 32]);
+        for (const std::uint32_t next : {inner.low, inner.high})
+            if (seen.insert(next).second) open.push_back(next);
+    }
+    return static_cast<std::uint16_t>(words);
 }
 
 std::optional<Data> Diagrams::difference(Diagram one, Diagram other) const {

@@ -38,6 +38,8 @@ class Diagrams {
     std::size_t size() const { return nodes_.size(); }
 
     std::uint32_t evaluate(Diagram diagram, const Data& data) const;
+    // The words that it depends on: bit n for word n.
+    std::uint16_t words(Diagram diagram) const;
     // An input for which the two are different; all bits that do not matter are zero.
     std::optional<Data> difference(Diagram one, Diagram other) const;
 

@@ -93,12 +93,30 @@ Diagram Blaster::equal(const Bits& a, const Bits& b) {
     return result;
 }
 
-Blaster::Bits Blaster::of(Term term) {
-    if (const auto at = terms_known_.find(term.id); at != terms_known_.end()) return at->second;
-    const auto bits = gave_up() ? constant(0) : compute(term);
-    return terms_known_.emplace(term.id, bits).first->second;
+void Blaster::learn(std::uint32_t root) {
+    make_from_below(
+        terms_, root, [&](std::uint32_t id) { return terms_known_.contains(id) || conditions_known_.contains(id); },
+        [&](std::uint32_t id) {
+            if (terms_.is_condition(id))
+                conditions_known_.emplace(id, gave_up() ? Diagram{} : compute(Condition{id}));
+            else
+                terms_known_.emplace(id, gave_up() ? constant(0) : compute(Term{id}));
+        });
 }
 
+const Blaster::Bits& Blaster::of(Term term) {
+    if (const auto at = terms_known_.find(term.id); at != terms_known_.end()) return at->second;
+    learn(term.id);
+    return terms_known_.at(term.id);
+}
+
+Diagram Blaster::of(Condition condition) {
+    if (const auto at = conditions_known_.find(condition.id); at != conditions_known_.end()) return at->second;
+    learn(condition.id);
+    return conditions_known_.at(condition.id);
+}
+
+// What they are made of is known.
 Blaster::Bits Blaster::compute(Term term) {
     const auto view = terms_[term];
     switch (view.kind) {
@@ -121,14 +139,14 @@ Blaster::Bits Blaster::compute(Term term) {
         default:
             break;
     }
-    const Bits a = of(view.a);
+    const Bits& a = of(view.a);
     const auto second = terms_.value(view.b);
     Bits bits;
     switch (view.kind) {
         case TermKind::bit_and:
         case TermKind::bit_or:
         case TermKind::bit_xor: {
-            const Bits b = of(view.b);
+            const Bits& b = of(view.b);
             for (unsigned i = 0; i < 64; ++i)
                 bits[i] = view.kind == TermKind::bit_and  ? diagrams_.both(a[i], b[i])
                           : view.kind == TermKind::bit_or ? diagrams_.either(a[i], b[i])
@@ -148,9 +166,7 @@ Blaster::Bits Blaster::compute(Term term) {
     }
 }
 
-Diagram Blaster::of(Condition condition) {
-    if (const auto at = conditions_known_.find(condition.id); at != conditions_known_.end()) return at->second;
-    if (gave_up()) return {};
+Diagram Blaster::compute(Condition condition) {
     const auto view = terms_[condition];
     Diagram made;
     switch (view.kind) {
@@ -173,7 +189,7 @@ Diagram Blaster::of(Condition condition) {
             break;
         }
         case ConditionKind::one_of: {
-            const Bits a = of(view.a);
+            const Bits& a = of(view.a);
             made = diagrams_.truth(false);
             for (const auto value : view.values) made = diagrams_.either(equal(a, constant(value)), made);
             break;
@@ -185,7 +201,7 @@ Diagram Blaster::of(Condition condition) {
             made = diagrams_.opposite(of(view.c));
             break;
     }
-    return conditions_known_.emplace(condition.id, made).first->second;
+    return made;
 }
 
 Diagram Blaster::of(const Decisions& decisions, Node root) {

@@ -16,16 +16,19 @@ class Blaster {
 
     using Bits = std::array<Diagram, 64>;  // the lowest first
     // As long as the diagrams are not full and nothing was beyond them.
-    Bits of(Term term);
+    const Bits& of(Term term);
     Diagram of(Condition condition);
-    Diagram of(const Decisions& decisions, Node node);
+    Diagram of(const Decisions& decisions, Node root);
     Diagram of(const Function& function);
 
     // Something was met that has no small diagram: a division by what is not constant, a product of two words.
     bool gave_up() const { return gave_up_ || diagrams_.full(); }
 
   private:
+    // Of `root` and all that it is made of.
+    void learn(std::uint32_t root);
     Bits compute(Term term);
+    Diagram compute(Condition condition);
     Bits add(const Bits& a, const Bits& b, Diagram carry);
     Bits shift(const Bits& a, TermKind kind, std::uint64_t by) const;
     Bits shift(const Bits& a, TermKind kind, const Bits& by);

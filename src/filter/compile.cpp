@@ -15,6 +15,7 @@
 #include "filter/emit.hpp"
 #include "filter/lower.hpp"
 #include "filter/search.hpp"
+#include "filter/word_ranges.hpp"
 
 namespace bpfwarden::filter {
 
@@ -35,13 +36,16 @@ SearchEffort search_effort(Effort effort) {
         case Effort::high:
             break;
     }
-    return {.singles = 8, .bit_ranges = 6};
+    return {.singles = 8, .bit_ranges = 6, .ahead = true};
 }
 
 class Compiler {
   public:
-    Compiler(const Function& function, const CompileOptions& options)
-        : function_(function), effort_(search_effort(options.effort)), lowering_(*function.decisions, graph_) {
+    Compiler(const Function& function, const CompileOptions& options, bool is_arranging)
+        : function_(function),
+          effort_(search_effort(options.effort)),
+          is_arranging_(is_arranging),
+          lowering_(*function.decisions, graph_) {
         for (const auto& [arch, nr, weight] : options.weights) weights_[arch][nr] += weight;
     }
 
@@ -60,6 +64,9 @@ class Compiler {
         compiled.largest = largest();
         return compiled;
     }
+
+    // Why run() failed.
+    bool is_too_large() const { return is_too_large_; }
 
   private:
     struct Piece {
@@ -152,8 +159,10 @@ class Compiler {
     Block arranged(Block block) {
         const auto at = arranged_.find(block);
         if (at != arranged_.end()) return at->second;
-        const Block now = arrange(graph_, block, effort_);
+        const Block now = is_arranging_ ? arrange(graph_, block, effort_) : block;
         arranged_.emplace(block, now);
+        // What is too large already is not worth more time.
+        is_arranging_ &= add_reach(now, used_) <= bytecode::classic::max_instructions;
         return now;
     }
 
@@ -188,8 +197,11 @@ class Compiler {
             if (range.first <= piece.last && (range.first != 0 || piece.first == 0)) close(piece.last);
         }
         for (auto& range : ranges) ++range.weight;
+        std::vector<Value> values;
+        for (const auto& [nr, weight] : of_number)
+            if (weight > 0) values.push_back({nr, weight * weight_scale});
         arch_weights_.push_back(total);
-        return make_tests(graph_, source_of(Word::nr), best_forks(ranges, effort_), blocks);
+        return make_tests(graph_, source_of(Word::nr), best_forks(ranges, effort_, values), blocks);
     }
 
     // ---- architectures
@@ -232,20 +244,23 @@ class Compiler {
         std::uint32_t arch, first, last;
         Block block;
     };
-    std::size_t reach(Block root) const {
-        std::set<Block> seen;
+    // With all that it leads to; how many there are then.
+    std::size_t add_reach(Block root, std::set<Block>& blocks) const {
         std::vector<Block> open{root};
-        std::size_t size = 0;
         while (!open.empty()) {
             const Block block = open.back();
             open.pop_back();
-            if (!seen.insert(block).second) continue;
-            ++size;
+            if (blocks.insert(block).second) go_on_by_all(graph_[block], [&](Block next) { open.push_back(next); });
+        }
+        return blocks.size();
+    }
+    std::size_t reach(Block root) const {
+        std::set<Block> blocks;
+        std::size_t size = add_reach(root, blocks);
+        for (const Block block : blocks) {
             const auto& view = graph_[block];
             if (view.kind == BlockKind::compute || view.kind == BlockKind::leave_computed)
                 size += graph_[view.source].steps.size();
-            if (view.kind == BlockKind::test || view.kind == BlockKind::compute) open.push_back(view.yes);
-            if (view.kind == BlockKind::test) open.push_back(view.no);
         }
         return size;
     }
@@ -258,7 +273,8 @@ class Compiler {
         std::ranges::stable_sort(parts, std::ranges::greater{}, &Compiled::Part::instructions);
         return parts;
     }
-    Failure too_large(std::size_t size) const {
+    Failure too_large(std::size_t size) {
+        is_too_large_ = true;
         std::string where;
         const auto parts = largest();
         for (std::size_t i = 0; i < parts.size() && i < 5; ++i) {
@@ -278,12 +294,15 @@ class Compiler {
 
     const Function& function_;
     const SearchEffort effort_;
+    bool is_arranging_;
     Graph graph_;
     Lowering lowering_;
     std::map<std::uint32_t, std::map<std::uint32_t, std::uint64_t>> weights_;
     std::vector<std::uint64_t> arch_weights_;
     std::map<Block, Block> arranged_;
+    std::set<Block> used_;
     std::vector<Residual> residuals_;
+    bool is_too_large_ = false;
 };
 
 }  // namespace
@@ -316,7 +335,12 @@ Weights usual_weights(const Function& function, std::span<const NumberTable> tab
 }
 
 Result<Compiled> compile(const Function& function, const CompileOptions& options) {
-    return Compiler(function, options).run();
+    Compiler fast(function, options, true);
+    auto compiled = fast.run();
+    if (compiled || !fast.is_too_large()) return compiled;
+    // A search has more comparisons than a list of equal ones, which may just fit.
+    auto listed = Compiler(function, options, false).run();
+    return listed ? listed : compiled;
 }
 
 }  // namespace bpfwarden::filter

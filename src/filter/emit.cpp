@@ -47,7 +47,6 @@ class Emitter {
         std::array<std::optional<std::size_t>, 3> entries;
         std::array<bool, 3> used{};
         bool done = false;
-        std::size_t size = 0;  // of what hangs on it
     };
 
     static std::optional<Held> held_after(const BlockView& view) {
@@ -119,21 +118,43 @@ class Emitter {
         places_.at(block).done = true;
     }
 
-    void emit(Block block) {
-        auto& places = places_.at(block);
-        if (places.done) return;
-        const auto& view = graph_[block];
-        const std::size_t before = out_.size();
+    // What it goes on to is made before it. Without recursion: lists of tests are long.
+    void emit(Block root) {
+        struct Open {
+            Block block;
+            bool entered = false;
+        };
+        std::vector<Open> open{{root}};
+        while (!open.empty()) {
+            const auto [block, entered] = open.back();
+            if (places_.at(block).done) {
+                open.pop_back();
+                continue;
+            }
+            const auto& view = graph_[block];
+            if (!entered && (view.kind == BlockKind::test || view.kind == BlockKind::compute)) {
+                open.back().entered = true;
+                const Block near = near_of(view);
+                open.push_back({near});
+                if (view.kind == BlockKind::test) open.push_back({near == view.yes ? view.no : view.yes});
+                continue;
+            }
+            emit_block(view, places_.at(block));
+            places_.at(block).done = true;
+            open.pop_back();
+        }
+    }
+
+    void emit_block(const BlockView& view, Places& places) {
         switch (view.kind) {
             case BlockKind::leave:
-                break;
+                return;
             case BlockKind::leave_computed:
                 push_return(return_a, 0);
                 push(BPF_ALU | BPF_OR | BPF_K, view.action);
                 emit_steps(view.source);
                 break;
             case BlockKind::compute: {
-                emit(view.yes);
                 const auto to = place_of(view.yes, entry_of(view.yes, held_after(view)));
                 if (to + 1 != out_.size()) push_jump(to);
                 if (kept_.contains(view.source)) push(store, static_cast<std::uint32_t>(graph_[view.source].slot));
@@ -141,27 +162,24 @@ class Emitter {
                 break;
             }
             case BlockKind::test:
-                emit_test(view, places);
-                break;
+                return emit_test(view, places);
         }
-        if (view.kind != BlockKind::test) places.entries.fill(out_.size() - 1);
-        places.size = out_.size() - before;
-        places.done = true;
+        places.entries.fill(out_.size() - 1);
     }
 
     // What is made last stands next to it. The smaller part does, so that jumps over it are short; where it does not
     // matter the other side than a test for bits jumps to, which has no opposite.
+    Block near_of(const BlockView& view) {
+        if (view.kind != BlockKind::test) return view.yes;
+        const bool yes_done = places_.at(view.yes).done, no_done = places_.at(view.no).done;
+        if (yes_done || no_done) return yes_done ? view.no : view.yes;
+        const std::size_t yes_size = weight(view.yes), no_size = weight(view.no);
+        const bool short_enough = yes_size + no_size < farthest / 2;
+        if (view.test.comparison == Relation::any_bit && short_enough) return view.no;
+        return yes_size < no_size ? view.yes : view.no;
+    }
+
     void emit_test(const BlockView& view, Places& places) {
-        const auto near = [&] {
-            const bool yes_done = places_.at(view.yes).done, no_done = places_.at(view.no).done;
-            if (yes_done || no_done) return yes_done ? view.no : view.yes;
-            const std::size_t yes_size = weight(view.yes), no_size = weight(view.no);
-            const bool short_enough = yes_size + no_size < farthest / 2;
-            if (view.test.comparison == Relation::any_bit && short_enough) return view.no;
-            return yes_size < no_size ? view.yes : view.no;
-        }();
-        emit(near == view.yes ? view.no : view.yes);
-        emit(near);
         const auto held = held_after(view);
         const Entry yes = entry_of(view.yes, held), no = entry_of(view.no, held);
         bring_near(view.yes, yes);
@@ -217,14 +235,28 @@ class Emitter {
     }
 
     // Blocks below, those that are shared as often as they are met; not more than is of interest.
-    std::size_t weight(Block block) {
-        auto [at, is_new] = weights_.try_emplace(block, 0);
-        if (!is_new) return at->second;
-        const auto& view = graph_[block];
-        std::size_t sum = 1;
-        if (view.kind == BlockKind::test) sum += weight(view.yes) + weight(view.no);
-        if (view.kind == BlockKind::compute) sum += weight(view.yes) + graph_[view.source].steps.size();
-        return weights_[block] = std::min<std::size_t>(sum, 1U << 20);
+    std::size_t weight(Block root) {
+        std::vector<Block> open{root};
+        while (!open.empty()) {
+            const Block block = open.back();
+            const auto& view = graph_[block];
+            const std::size_t before = open.size();
+            std::size_t sum = 1;
+            const auto add = [&](Block part) {
+                const auto at = weights_.find(part);
+                if (at == weights_.end())
+                    open.push_back(part);
+                else
+                    sum += at->second;
+            };
+            if (view.kind == BlockKind::test || view.kind == BlockKind::compute) add(view.yes);
+            if (view.kind == BlockKind::test) add(view.no);
+            if (open.size() != before) continue;
+            if (view.kind == BlockKind::compute) sum += graph_[view.source].steps.size();
+            weights_[block] = std::min<std::size_t>(sum, 1U << 20);
+            open.pop_back();
+        }
+        return weights_.at(root);
     }
 
     const Graph& graph_;

@@ -220,6 +220,7 @@ class Evaluator {
                                       .branches = std::move(*branches),
                                       .next = 1,
                                       .looked_at = reasoner_.looked_at});
+                    for (const auto& branch : forks_.back().branches) met(branch.condition, state.at);
                     for (const auto& branch : forks_.back().branches)
                         memory_ += 64 + 8 * branch.state.facts.size() + 8 * branch.state.frames.back().stack.size();
                     state = std::move(forks_.back().branches.front().state);
@@ -246,6 +247,11 @@ class Evaluator {
                 forks_.pop_back();
             }
         }
+    }
+
+    void met(Condition condition, std::size_t at) {
+        if (condition != terms().always() && !result_.met_at.contains(condition.id))
+            result_.met_at.emplace(condition.id, where(at));
     }
 
     static Failure endless() {
@@ -488,7 +494,7 @@ class Evaluator {
         while (found.size() < longest_side && at >= 0 && at < static_cast<std::int64_t>(program_.code.size())) {
             found.push_back(static_cast<std::uint32_t>(at));
             const bpf_insn& insn = program_.code[static_cast<std::size_t>(at)];
-            if (bytecode::kind_of(insn) == Kind::jump)
+            if (bytecode::kind_of(insn) == Kind::jump && bytecode::misuse(insn) == nullptr)
                 at += 1 + std::int64_t{bytecode::distance(insn)};
             else if (only_computes(insn))
                 ++at;
@@ -540,6 +546,7 @@ class Evaluator {
             return false;
         }
         ++result_.statistics.choices;
+        met(condition, state.at);
         state.registers = registers;
         state.at = taken.at;
         return true;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -39,6 +40,8 @@ struct EvaluateOptions {
 struct Evaluated {
     Function function;
     std::vector<Warning> warnings;
+    // Where in the source a condition was met first: "FILE:LINE"; conditions that others are made of are none.
+    std::unordered_map<std::uint32_t, std::string> met_at;
     struct {
         std::uint64_t steps = 0, forks = 0, states = 0, shared = 0, choices = 0, work = 0;
     } statistics;

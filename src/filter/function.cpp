@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "filter/action.hpp"
 
@@ -41,19 +42,36 @@ Node Decisions::computed(std::uint32_t action_, Term value) {
 }
 
 Node Decisions::test(Condition condition, Node yes, Node no) {
-    if (yes == no) return yes;
-    const auto view = (*terms_)[condition];
-    switch (view.kind) {
-        case ConditionKind::always:
-            return yes;
-        case ConditionKind::never:
-            return no;
-        case ConditionKind::opposite:
-            return test(view.c, no, yes);
-        case ConditionKind::both:
-            return test(view.c, test(view.d, yes, no), no);
-        default:
-            return keep({.kind = NodeKind::test, .condition = condition, .yes = yes, .no = no});
+    // Without recursion: both() of many is deep.
+    struct Open {
+        Condition condition;  // to be tested before what is made
+        Node no;              // where it does not hold
+    };
+    std::vector<Open> open;
+    for (;;) {
+        Node made = yes;
+        if (yes != no) {
+            const auto view = (*terms_)[condition];
+            if (view.kind == ConditionKind::opposite) {
+                condition = view.c;
+                std::swap(yes, no);
+                continue;
+            }
+            if (view.kind == ConditionKind::both) {
+                open.push_back({view.c, no});
+                condition = view.d;
+                continue;
+            }
+            if (view.kind == ConditionKind::never)
+                made = no;
+            else if (view.kind != ConditionKind::always)
+                made = keep({.kind = NodeKind::test, .condition = condition, .yes = yes, .no = no});
+        }
+        if (open.empty()) return made;
+        condition = open.back().condition;
+        yes = made;
+        no = open.back().no;
+        open.pop_back();
     }
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a classic program does, before its instructions have places: tests of 32-bit values, each going on at one of
-// two blocks, down to returns. Equal blocks are one; there is no cycle.
+// two blocks, down to returns. Equal blocks are one; what a block leads to was made before it, so there is no cycle.
 #pragma once
 
 #include <compare>
 #include <cstdint>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -72,6 +73,17 @@ struct BlockView {
     bool operator==(const BlockView&) const = default;
 };
 
+// A comparison of a whole word of the data.
+inline bool is_range_test(const BlockView& view) {
+    return view.kind == BlockKind::test && is_word(view.test.source) && view.test.mask == 0xffffffff &&
+           view.test.comparison != Relation::any_bit;
+}
+// Calls `go_on` with each block that it leads to.
+void go_on_by_all(const BlockView& view, const auto& go_on) {
+    if (view.kind == BlockKind::test || view.kind == BlockKind::compute) go_on(view.yes);
+    if (view.kind == BlockKind::test) go_on(view.no);
+}
+
 class Graph {
   public:
     Block leave(std::uint32_t action) { return keep({.kind = BlockKind::leave, .action = action}); }
@@ -88,6 +100,14 @@ class Graph {
     const Computed& operator[](Source source) const { return computed_[source.id - word_count]; }
     const BlockView& operator[](Block block) const { return blocks_[block.id]; }
     std::size_t size() const { return blocks_.size(); }
+
+    // The root and what is below it, as far as `ways(block, go_on)` calls `go_on` with others. It comes before them;
+    // in the result, they come before it.
+    std::set<Block> below(Block root, const auto& ways) const {
+        std::set<Block> found{root};
+        for (auto at = found.end(); at != found.begin();) ways(*--at, [&](Block next) { found.insert(next); });
+        return found;
+    }
 
   private:
     Block keep(const BlockView& view);

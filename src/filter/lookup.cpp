@@ -160,8 +160,9 @@ class Lookup {
             return fail(
                 Error(Code::bad_input, fmt::format("looks up a prefix in `{}` whose length is not constant", map.name))
                     .advise("give the key's length as a constant, 32 for a whole IPv4 address"));
-        if (range.low > 8 * (map.key_size - 4)) return {};
+        // Read even if nothing is found: all of a key must be set.
         const Key wanted = BW_TRY(key(4, map.key_size));
+        if (range.low > 8 * (map.key_size - 4)) return {};
         std::map<Number, Groups, std::greater<>> by_length;
         for (std::size_t at = 0; at < map.entries.size(); ++at) {
             const Number bits = bytecode::number_in(std::span(map.entries[at].key).first(4));

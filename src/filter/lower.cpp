@@ -64,7 +64,7 @@ Result<Block> Lowering::lower(Node node, const Facts& facts) {
         block = graph_.leave_computed(view.action, computed(low(view.value)));
     } else {
         const auto root = choices_of(view.condition).root;
-        block = walk(node, root, relevant(facts, node), 0);
+        block = walk(node, root, relevant(facts, node));
     }
     if (error_) return fail(*error_);
     return block;
@@ -88,13 +88,12 @@ void Lowering::give_up() {
                 .because(fmt::format("more than {} tests, or more than {} one after the other", most_steps, deepest)));
 }
 
-Block Lowering::walk(Node node, std::int32_t at, Facts facts, unsigned depth) {
-    // As far as it is decided.
-    Choice choice;
+// As far as it is decided: the block in which it ends, or the choice that is to be made.
+std::optional<Block> Lowering::follow(Node& node, std::int32_t& at, Facts& facts, Choice& choice, std::size_t depth) {
     for (;;) {
         if (error_ || ++steps_ > most_steps || depth > deepest) {
             give_up();
-            return {};
+            return Block{};
         }
         if (at == holds || at == fails) {
             node = at == holds ? decisions_[node].yes : decisions_[node].no;
@@ -107,32 +106,69 @@ Block Lowering::walk(Node node, std::int32_t at, Facts facts, unsigned depth) {
         }
         choice = choices_of(decisions_[node].condition).all[static_cast<std::size_t>(at)];
         const auto known = facts.values.find(choice.test.source);
-        if (known == facts.values.end()) break;
+        if (known == facts.values.end()) return std::nullopt;
         const auto outcome = known->second.decides(choice.test);
-        if (!outcome) break;
+        if (!outcome) return std::nullopt;
         at = *outcome ? choice.yes : choice.no;
     }
-    Key key{node.id, at, facts};
-    if (const auto done = done_.find(key); done != done_.end()) return done->second;
+}
 
-    const Source source = choice.test.source;
+// Where it is kept: a bit of Facts::computed.
+std::uint64_t Lowering::kept_bit(Source source) const {
     const bool keeps = !is_word(source) && graph_[source].slot >= 0 && source.id - word_count < 64;
-    const std::uint64_t bit = keeps ? std::uint64_t{1} << (source.id - word_count) : 0;
-    const auto after = [&](bool outcome) {
-        Facts now;
-        if (steps_ > steps_with_facts) return now;
-        now = facts;
-        auto& value = now.values[source];
-        value = value.with(choice.test, outcome);
-        now.computed |= bit;
-        return now;
+    return keeps ? std::uint64_t{1} << (source.id - word_count) : 0;
+}
+
+Facts Lowering::after(const Facts& facts, const Test& test, bool outcome) const {
+    Facts now;
+    if (steps_ > steps_with_facts) return now;
+    now = facts;
+    auto& value = now.values[test.source];
+    value = value.with(test, outcome);
+    now.computed |= kept_bit(test.source);
+    return now;
+}
+
+// Without recursion: lists of tests are long.
+Block Lowering::walk(Node node, std::int32_t at, Facts facts) {
+    struct Open {
+        Key key;
+        Choice choice;
+        std::optional<Block> yes = {};
     };
-    const Block yes = walk(node, choice.yes, after(true), depth + 1);
-    const Block no = walk(node, choice.no, after(false), depth + 1);
-    Block block = graph_.test(choice.test, yes, no);
-    if (!is_word(source) && (facts.computed & bit) == 0 && yes != no) block = graph_.compute(source, block);
-    if (!error_) done_.emplace(std::move(key), block);
-    return block;
+    std::vector<Open> open;
+    for (;;) {
+        Choice choice;
+        auto block = follow(node, at, facts, choice, open.size());
+        if (!block) {
+            Key key{node.id, at, std::move(facts)};
+            if (const auto done = done_.find(key); done != done_.end()) {
+                block = done->second;
+            } else {
+                open.push_back({std::move(key), choice});
+                facts = after(open.back().key.facts, choice.test, true);
+                at = choice.yes;
+                continue;
+            }
+        }
+        // Back to where one side is left to do.
+        while (!open.empty() && open.back().yes) {
+            auto& [key, made, yes] = open.back();
+            const Source source = made.test.source;
+            Block whole = graph_.test(made.test, *yes, *block);
+            if (!is_word(source) && (key.facts.computed & kept_bit(source)) == 0 && *yes != *block)
+                whole = graph_.compute(source, whole);
+            if (!error_) done_.emplace(std::move(key), whole);
+            block = whole;
+            open.pop_back();
+        }
+        if (open.empty()) return *block;
+        auto& last = open.back();
+        last.yes = block;
+        node = {last.key.node};
+        at = last.choice.no;
+        facts = after(last.key.facts, last.choice.test, false);
+    }
 }
 
 // ---- conditions as tests of words
@@ -264,43 +300,32 @@ std::int32_t Lowering::among_words(Choices& to, const Shape& shape, std::span<co
 Lowering::Shape Lowering::shape_of(Term term) {
     if (const auto value = terms_.value(term))
         return {.is_constant = true, .constant = lower_half(*value), .source = {}};
-    const auto view = terms_[term];
-    const auto simple_operand = [&] { return (terms_.bits(view.a) >> 32) == 0; };
-    const auto amount = terms_.value(view.kind == TermKind::word ? term : view.b);
-    switch (view.kind) {
-        case TermKind::word:
-            return {.source = {static_cast<std::uint32_t>(view.number)}};
-        case TermKind::bit_and:
-            if (amount && *amount <= all) {
-                Shape shape = shape_of(view.a);
-                const auto mask = lower_half(*amount);
-                shape.mask &= shape.shift >= 0 ? mask << shape.shift : mask >> -shape.shift;
-                return shape;
-            }
-            break;
-        case TermKind::shift_right:
-            if (amount && simple_operand() && *amount < 32) {
-                Shape shape = shape_of(view.a);
-                shape.shift += static_cast<int>(*amount);
-                if (shape.shift >= 32) return {.is_constant = true, .source = {}};
-                // What went out on the right.
-                if (shape.shift > 0) shape.mask &= all << shape.shift;
-                return shape;
-            }
-            break;
-        case TermKind::shift_left:
-            if (amount && simple_operand() && *amount < 32) {
-                Shape shape = shape_of(view.a);
-                shape.shift -= static_cast<int>(*amount);
-                // What went out on the left.
-                if (shape.shift < 0) shape.mask &= all >> -shape.shift;
-                return shape;
-            }
-            break;
-        default:
-            break;
+    // Down to what is masked and moved, and back.
+    std::vector<TermView> outer;
+    for (auto view = terms_[term];; view = terms_[term]) {
+        const auto amount = is_binary(view.kind) ? terms_.value(view.b) : std::nullopt;
+        const bool masks = view.kind == TermKind::bit_and && amount && *amount <= all;
+        const bool moves = (view.kind == TermKind::shift_right || view.kind == TermKind::shift_left) && amount &&
+                           *amount < 32 && upper(terms_.bits(view.a)) == 0;
+        if (!masks && !moves) break;
+        outer.push_back(view);
+        term = view.a;
     }
-    return {.source = computed(term)};
+    const auto innermost = terms_[term];
+    Shape shape{.source = innermost.kind == TermKind::word ? Source{lower_half(innermost.number)} : computed(term)};
+    for (auto at = outer.rbegin(); at != outer.rend(); ++at) {
+        const auto amount = lower_half(*terms_.value(at->b));
+        if (at->kind == TermKind::bit_and) {
+            shape.mask &= shape.shift >= 0 ? amount << shape.shift : amount >> -shape.shift;
+            continue;
+        }
+        const auto by = static_cast<int>(amount);
+        shape.shift += at->kind == TermKind::shift_right ? by : -by;
+        if (shape.shift >= 32 || shape.shift <= -32) return {.is_constant = true, .source = {}};
+        // What went out on the right, or on the left.
+        shape.mask &= shape.shift > 0 ? all << shape.shift : all >> -shape.shift;
+    }
+    return shape;
 }
 
 Source Lowering::computed(Term term) {
@@ -327,78 +352,68 @@ Source Lowering::keep(Term key, Result<Steps> steps) {
 
 // ---- what it depends on
 
-std::uint32_t Lowering::words_of(std::uint32_t id, bool condition) {
+std::uint32_t Lowering::words_of(std::uint32_t id) {
     if (const auto at = words_.find(id); at != words_.end()) return at->second;
-    std::uint32_t words = 0;
-    if (condition) {
+    make_from_below(
+        terms_, id, [&](std::uint32_t part) { return words_.contains(part); },
+        [&](std::uint32_t part) {
+            std::uint32_t words = computes(part) ? any_computed : 0;
+            for (const auto operand : terms_.operands(part)) words |= words_.at(operand);
+            if (!terms_.is_condition(part))
+                if (const auto view = terms_[Term{part}]; view.kind == TermKind::word) words = 1U << view.number;
+            words_.emplace(part, words);
+        });
+    return words_.at(id);
+}
+
+// Whether it may need code, apart from what its operands need.
+bool Lowering::computes(std::uint32_t id) const {
+    if (terms_.is_condition(id)) {
         const auto view = terms_[Condition{id}];
         switch (view.kind) {
-            case ConditionKind::never:
-            case ConditionKind::always:
-                break;
-            case ConditionKind::both:
-                words = words_of(view.c.id, true) | words_of(view.d.id, true);
-                break;
-            case ConditionKind::opposite:
-                words = words_of(view.c.id, true);
-                break;
-            case ConditionKind::one_of:
-                words = words_of(view.a.id, false);
-                break;
             case ConditionKind::below_signed:
-                words = any_computed | words_of(view.a.id, false) | words_of(view.b.id, false);
-                break;
+                return true;
+            case ConditionKind::equal:
+            case ConditionKind::below:
+                return !terms_.value(view.b);
             default:
-                words = words_of(view.a.id, false) | words_of(view.b.id, false);
-                if (!terms_.value(view.b)) words |= any_computed;
-                break;
-        }
-    } else {
-        const auto view = terms_[Term{id}];
-        switch (view.kind) {
-            case TermKind::constant:
-                break;
-            case TermKind::word:
-                words = 1U << view.number;
-                break;
-            case TermKind::sign_extend:
-            case TermKind::table:
-                words = any_computed | words_of(view.a.id, false);
-                break;
-            case TermKind::select:
-                words = any_computed | words_of(view.condition.id, true) | words_of(view.a.id, false) |
-                        words_of(view.b.id, false);
-                break;
-            case TermKind::bit_or:
-            case TermKind::bit_and:
-            case TermKind::shift_left:
-            case TermKind::shift_right:
-                words = words_of(view.a.id, false) | words_of(view.b.id, false);
-                // Whether shape_of() finds words in it is not known here.
-                if (view.kind == TermKind::bit_or && (terms_.bits(view.a) & all) != 0 &&
-                    (terms_.bits(view.b) & all) != 0)
-                    words |= any_computed;
-                if (view.kind != TermKind::bit_or && !terms_.value(view.b)) words |= any_computed;
-                break;
-            default:
-                words = any_computed | words_of(view.a.id, false) | words_of(view.b.id, false);
-                break;
+                return false;
         }
     }
-    words_.emplace(id, words);
-    return words;
+    const auto view = terms_[Term{id}];
+    switch (view.kind) {
+        case TermKind::constant:
+        case TermKind::word:
+            return false;
+        case TermKind::bit_or:
+            // Whether shape_of() finds words in it is not known here.
+            return (terms_.bits(view.a) & all) != 0 && (terms_.bits(view.b) & all) != 0;
+        case TermKind::bit_and:
+        case TermKind::shift_left:
+        case TermKind::shift_right:
+            return !terms_.value(view.b);
+        default:
+            return true;
+    }
 }
 
 bool Lowering::divides_long(Term term) {
-    const auto view = terms_[term];
-    if (view.kind <= TermKind::word) return false;
     if (const auto at = divides_long_.find(term.id); at != divides_long_.end()) return at->second;
-    const bool divides = view.kind >= TermKind::divide && view.kind <= TermKind::modulo_signed;
-    const bool unary = view.kind == TermKind::sign_extend || view.kind == TermKind::table;
-    const bool found = (divides && upper(terms_.bits(term) | terms_.bits(view.a)) != 0) || divides_long(view.a) ||
-                       (!unary && divides_long(view.b));
-    divides_long_.emplace(term.id, found);
-    return found;
+    make_from_below(
+        terms_, term.id, [&](std::uint32_t id) { return divides_long_.contains(id); },
+        [&](std::uint32_t id) {
+            bool found = false;
+            if (!terms_.is_condition(id)) {
+                const auto view = terms_[Term{id}];
+                found = view.kind >= TermKind::divide && view.kind <= TermKind::modulo_signed &&
+                        upper(terms_.bits(Term{id}) | terms_.bits(view.a)) != 0;
+                // That of a choice's condition is not one of the term.
+                for (const auto operand : terms_.operands(id))
+                    found |= !terms_.is_condition(operand) && divides_long_.at(operand);
+            }
+            divides_long_.emplace(id, found);
+        });
+    return divides_long_.at(term.id);
 }
 
 std::uint32_t Lowering::words_of(Node node) {
@@ -419,9 +434,9 @@ std::uint32_t Lowering::words_of(Node node) {
         }
         open.pop_back();
         std::uint32_t words = 0;
-        if (view.kind == NodeKind::computed) words = any_computed | words_of(view.value.id, false);
+        if (view.kind == NodeKind::computed) words = any_computed | words_of(view.value.id);
         if (view.kind == NodeKind::test)
-            words = words_of(view.condition.id, true) | node_words_.at(view.yes.id) | node_words_.at(view.no.id);
+            words = words_of(view.condition.id) | node_words_.at(view.yes.id) | node_words_.at(view.no.id);
         node_words_.emplace(at.id, words);
     }
     return node_words_.at(node.id);
@@ -429,94 +444,88 @@ std::uint32_t Lowering::words_of(Node node) {
 
 // ---- for one number
 
-Node Lowering::for_number(Node node, std::uint32_t nr) {
+Node Lowering::for_number(Node root, std::uint32_t nr) {
     node_for_number_.clear();
-    term_for_number_.clear();
-    condition_for_number_.clear();
-    return for_number(node, terms_.constant(nr));
-}
-Node Lowering::for_number(Node node, Term nr) {
-    if ((words_of(node) & 1) == 0) return node;
-    if (const auto at = node_for_number_.find(node.id); at != node_for_number_.end()) return at->second;
-    const auto view = decisions_[node];
-    Node now = node;
-    if (view.kind == NodeKind::computed) now = decisions_.computed(view.action, for_number(view.value, nr));
-    if (view.kind == NodeKind::test) {
-        const auto condition = for_number(view.condition, nr);
-        const Node yes = for_number(view.yes, nr), no = for_number(view.no, nr);
-        now = decisions_.test(condition, yes, no);
+    part_for_number_.clear();
+    const auto is_done = [&](Node node) { return (words_of(node) & 1) == 0 || node_for_number_.contains(node.id); };
+    const auto now = [&](Node node) { return (words_of(node) & 1) == 0 ? node : node_for_number_.at(node.id); };
+    std::vector<Node> open{root};
+    while (!open.empty()) {
+        const Node node = open.back();
+        if (is_done(node)) {
+            open.pop_back();
+            continue;
+        }
+        const auto view = decisions_[node];
+        if (view.kind == NodeKind::test && !(is_done(view.yes) && is_done(view.no))) {
+            for (const Node way : {view.no, view.yes})
+                if (!is_done(way)) open.push_back(way);
+            continue;
+        }
+        Node made = node;
+        if (view.kind == NodeKind::computed)
+            made = decisions_.computed(view.action, Term{part_for_number(view.value.id, nr)});
+        if (view.kind == NodeKind::test)
+            made = decisions_.test(Condition{part_for_number(view.condition.id, nr)}, now(view.yes), now(view.no));
+        node_for_number_.emplace(node.id, made);
+        open.pop_back();
     }
-    node_for_number_.emplace(node.id, now);
-    return now;
+    return now(root);
 }
 
-Term Lowering::for_number(Term term, Term nr) {
-    if ((words_of(term.id, false) & 1) == 0) return term;
-    if (const auto at = term_for_number_.find(term.id); at != term_for_number_.end()) return at->second;
+// A term or a condition.
+std::uint32_t Lowering::part_for_number(std::uint32_t root, std::uint32_t nr) {
+    const auto now = [&](std::uint32_t id) { return (words_of(id) & 1) == 0 ? id : part_for_number_.at(id); };
+    make_from_below(
+        terms_, root, [&](std::uint32_t id) { return (words_of(id) & 1) == 0 || part_for_number_.contains(id); },
+        [&](std::uint32_t id) {
+            const std::uint32_t made = terms_.is_condition(id) ? made_again(Condition{id}, now).id
+                                                               : made_again(Term{id}, terms_.constant(nr), now).id;
+            part_for_number_.emplace(id, made);
+        });
+    return now(root);
+}
+
+Term Lowering::made_again(Term term, Term number, const std::function<std::uint32_t(std::uint32_t)>& now) {
     const auto view = terms_[term];
-    Term now;
+    const auto part = [&](Term of) { return Term{now(of.id)}; };
     switch (view.kind) {
         case TermKind::constant:
-            now = term;
-            break;
+            return term;
         case TermKind::word:
-            now = nr;
-            break;
+            return number;
         case TermKind::sign_extend:
-            now = terms_.sign_extend(for_number(view.a, nr), static_cast<unsigned>(view.number));
-            break;
-        case TermKind::table: {
-            std::vector<std::uint64_t> values(view.values.begin(), view.values.end());
-            now = terms_.table(for_number(view.a, nr), std::move(values));
-            break;
-        }
-        case TermKind::select: {
-            const auto condition = for_number(view.condition, nr);
-            const Term yes = for_number(view.a, nr), no = for_number(view.b, nr);
-            now = terms_.select(condition, yes, no);
-            break;
-        }
-        default: {
-            const Term a = for_number(view.a, nr), b = for_number(view.b, nr);
-            now = terms_.binary(view.kind, a, b);
-            break;
-        }
+            return terms_.sign_extend(part(view.a), static_cast<unsigned>(view.number));
+        case TermKind::table:
+            return terms_.table(part(view.a), {view.values.begin(), view.values.end()});
+        case TermKind::select:
+            return terms_.select(Condition{now(view.condition.id)}, part(view.a), part(view.b));
+        default:
+            return terms_.binary(view.kind, part(view.a), part(view.b));
     }
-    term_for_number_.emplace(term.id, now);
-    return now;
 }
-Condition Lowering::for_number(Condition condition, Term nr) {
-    if ((words_of(condition.id, true) & 1) == 0) return condition;
-    if (const auto at = condition_for_number_.find(condition.id); at != condition_for_number_.end()) return at->second;
+Condition Lowering::made_again(Condition condition, const std::function<std::uint32_t(std::uint32_t)>& now) {
     const auto view = terms_[condition];
-    Condition now = condition;
+    const auto part = [&](Term of) { return Term{now(of.id)}; };
+    const auto inner = [&](Condition of) { return Condition{now(of.id)}; };
     switch (view.kind) {
         case ConditionKind::never:
         case ConditionKind::always:
             break;
         case ConditionKind::equal:
-            now = terms_.equal(for_number(view.a, nr), for_number(view.b, nr));
-            break;
+            return terms_.equal(part(view.a), part(view.b));
         case ConditionKind::below:
-            now = terms_.below(for_number(view.a, nr), for_number(view.b, nr));
-            break;
+            return terms_.below(part(view.a), part(view.b));
         case ConditionKind::below_signed:
-            now = terms_.below_signed(for_number(view.a, nr), for_number(view.b, nr));
-            break;
-        case ConditionKind::one_of: {
-            std::vector<std::uint64_t> values(view.values.begin(), view.values.end());
-            now = terms_.one_of(for_number(view.a, nr), std::move(values));
-            break;
-        }
+            return terms_.below_signed(part(view.a), part(view.b));
+        case ConditionKind::one_of:
+            return terms_.one_of(part(view.a), {view.values.begin(), view.values.end()});
         case ConditionKind::both:
-            now = terms_.both(for_number(view.c, nr), for_number(view.d, nr));
-            break;
+            return terms_.both(inner(view.c), inner(view.d));
         case ConditionKind::opposite:
-            now = terms_.opposite(for_number(view.c, nr));
-            break;
+            return terms_.opposite(inner(view.c));
     }
-    condition_for_number_.emplace(condition.id, now);
-    return now;
+    return condition;
 }
 
 }  // namespace bpfwarden::filter

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -33,7 +35,7 @@ class Lowering {
     // The words that its result may depend on: a bit for each.
     std::uint32_t words_of(Node node);
     // The same decisions for one system call number.
-    Node for_number(Node node, std::uint32_t nr);
+    Node for_number(Node root, std::uint32_t nr);
 
   private:
     // A condition as tests of words: another choice, or where the condition's test goes on.
@@ -55,7 +57,10 @@ class Lowering {
         int shift = 0;
     };
 
-    Block walk(Node node, std::int32_t at, Facts facts, unsigned depth);
+    Block walk(Node node, std::int32_t at, Facts facts);
+    std::optional<Block> follow(Node& node, std::int32_t& at, Facts& facts, Choice& choice, std::size_t depth);
+    std::uint64_t kept_bit(Source source) const;
+    Facts after(const Facts& facts, const Test& test, bool outcome) const;
     void give_up();
     Facts relevant(const Facts& facts, Node node);
 
@@ -76,12 +81,13 @@ class Lowering {
     Source truth(Condition condition);
     Source keep(Term key, Result<Steps> steps);
 
-    std::uint32_t words_of(std::uint32_t id, bool condition);
+    std::uint32_t words_of(std::uint32_t id);
+    bool computes(std::uint32_t id) const;
     // Whether it has a division of more than 32 bits, of which only one fits into a filter.
     bool divides_long(Term term);
-    Node for_number(Node node, Term nr);
-    Term for_number(Term term, Term nr);
-    Condition for_number(Condition condition, Term nr);
+    std::uint32_t part_for_number(std::uint32_t root, std::uint32_t nr);
+    Term made_again(Term term, Term number, const std::function<std::uint32_t(std::uint32_t)>& now);
+    Condition made_again(Condition condition, const std::function<std::uint32_t(std::uint32_t)>& now);
 
     Decisions& decisions_;
     Terms& terms_;
@@ -106,8 +112,7 @@ class Lowering {
     std::size_t steps_ = 0;
     std::unique_ptr<Error> error_;
     std::unordered_map<std::uint32_t, Node> node_for_number_;
-    std::unordered_map<std::uint32_t, Term> term_for_number_;
-    std::unordered_map<std::uint32_t, Condition> condition_for_number_;
+    std::unordered_map<std::uint32_t, std::uint32_t> part_for_number_;
 };
 
 }  // namespace bpfwarden::filter

@@ -80,26 +80,6 @@ std::vector<std::uint64_t> conditions_of(const Rule& rule) {
     return all;
 }
 
-bool holds(const ArgumentCheck& check, std::uint64_t value) {
-    switch (check.op) {
-        case Operator::equal:
-            return value == check.value;
-        case Operator::not_equal:
-            return value != check.value;
-        case Operator::below:
-            return value < check.value;
-        case Operator::at_most:
-            return value <= check.value;
-        case Operator::above:
-            return value > check.value;
-        case Operator::at_least:
-            return value >= check.value;
-        case Operator::masked_equal:
-            return (value & check.mask) == check.value;
-    }
-    return false;
-}
-
 // No value of the argument is known to satisfy both. Not all such pairs are seen.
 bool exclude_each_other(const ArgumentCheck& one, const ArgumentCheck& other) {
     if (one.argument != other.argument) return false;
@@ -151,7 +131,11 @@ class Builder {
         warn_of_names();
         BW_TRY(choose_abis());
         choose_entries();
+        rules_of_numbers_.default_place = {"defaultAction", document_.default_line};
+        rules_of_numbers_.default_action = normalized(document_.default_action);
+        for (const auto& entry : document_.rules) rules_of_numbers_.places.push_back({entry.path, entry.line});
         for (const Abi abi : profile_.abis) BW_TRY(add_abi(abi));
+        profile_.rules = std::make_shared<const ProfileRules>(std::move(rules_of_numbers_));
         profile_.function.other = bad_arch_;
         for (auto& [arch, runs] : runs_) profile_.function.parts.push_back({arch, std::move(runs).done()});
         set_flags();
@@ -314,7 +298,8 @@ class Builder {
         }
     }
 
-    // What the rules of one number mean, or an error where two contradict each other.
+    // What the rules of one number mean, or an error where two contradict each other. Those that count are left, in the
+    // order in which they do.
     Result<Node> decide(std::uint32_t number, std::vector<Rule>& rules, Abi abi) {
         const std::uint32_t by_default = normalized(document_.default_action);
         const auto other_action = [&](const Rule& rule) { return rule.action != by_default; };
@@ -332,7 +317,9 @@ class Builder {
                 if (rule.action != whole->action)
                     warn(rule.from->path, fmt::format("for {}, {} decides without conditions: this rule does not count",
                                                       name_of(abi, number), whole->from->path));
-            return decisions_.action(whole->action);
+            const Rule decides = *whole;
+            rules = {decides};
+            return decisions_.action(decides.action);
         }
         std::ranges::stable_sort(rules, comes_before);
         std::map<std::vector<std::uint64_t>, const Rule*> known;
@@ -428,7 +415,14 @@ class Builder {
         runs.set(first, last, default_);
         set_unruled(runs, abi, first, last);
         runs.set(no_call, no_call, default_);
-        for (auto& [number, rules] : rules_) runs.set(number, number, BW_TRY(decide(number, rules, abi)));
+        for (auto& [number, rules] : rules_) {
+            runs.set(number, number, BW_TRY(decide(number, rules, abi)));
+            auto& kept = rules_of_numbers_.numbers[{audit_arch(abi), number}];
+            kept.is_32_bit = is_32_bit(abi);
+            for (auto& rule : rules)
+                kept.rules.push_back({std::move(rule.checks), rule.action,
+                                      static_cast<std::size_t>(rule.from - document_.rules.data())});
+        }
         return {};
     }
 
@@ -470,6 +464,7 @@ class Builder {
     std::vector<const RuleEntry*> entries_;
     std::map<std::uint32_t, std::vector<Rule>> rules_;  // of the ABI at hand
     std::map<std::uint32_t, Runs> runs_;
+    ProfileRules rules_of_numbers_;
     std::set<std::pair<std::string, std::string>> warned_;
 };
 

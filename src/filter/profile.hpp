@@ -20,6 +20,7 @@
 #include <linux/seccomp.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "base/result.hpp"
 #include "filter/function.hpp"
 #include "filter/numbers.hpp"
+#include "filter/profile_rules.hpp"
 #include "filter/warning.hpp"
 
 namespace bpfwarden::filter {
@@ -41,8 +43,8 @@ enum class SameArgument : std::uint8_t {
 // gets it too.
 enum class NoRule : std::uint8_t {
     default_action,
-    // As runc: ENOSYS above the largest number that a rule of the profile names for that ABI. (runc's own filter gives
-    // it to -1 too where x32 is in the profile.)
+    // As runc: ENOSYS above the largest number that a rule of the profile names for that ABI. (runc's own filter takes
+    // -1 for such a number too, but where x86-64 stands in the profile without x32.)
     enosys_above,
     // ENOSYS for what the table of the named kernel lacks, gaps included.
     enosys_unknown,
@@ -73,6 +75,7 @@ struct Profile {
     std::string listener_path;
     std::string listener_metadata;
     std::vector<Warning> warnings;
+    std::shared_ptr<const ProfileRules> rules;
 };
 
 inline constexpr std::size_t max_profile_bytes = 4 << 20;

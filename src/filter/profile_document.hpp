@@ -11,17 +11,9 @@
 #include "base/result.hpp"
 #include "filter/numbers.hpp"
 #include "filter/profile.hpp"
+#include "filter/profile_rules.hpp"
 
 namespace bpfwarden::filter {
-
-enum class Operator : std::uint8_t { not_equal, below, at_most, equal, at_least, above, masked_equal };
-
-struct ArgumentCheck {
-    unsigned argument = 0;
-    Operator op = Operator::equal;
-    std::uint64_t value = 0;
-    std::uint64_t mask = ~std::uint64_t{0};  // of masked_equal
-};
 
 // includes or excludes.
 struct When {
@@ -32,6 +24,7 @@ struct When {
 
 struct RuleEntry {
     std::string path;
+    unsigned line = 0;
     std::vector<std::string> names;
     std::uint32_t action = 0;
     std::vector<ArgumentCheck> checks;
@@ -45,6 +38,7 @@ struct ArchEntry {
 
 struct ProfileDocument {
     std::uint32_t default_action = 0;
+    unsigned default_line = 0;
     std::vector<std::string> architectures;
     std::vector<ArchEntry> arch_map;
     std::vector<RuleEntry> rules;

@@ -56,13 +56,17 @@ class Precheck : public nlohmann::json_sax<json> {
     }
     bool string(string_t&) override { return value(); }
     bool binary(binary_t&) override { return value(); }
-    bool start_object(std::size_t) override { return value() && enter(false); }
+    bool start_object(std::size_t) override {
+        if (levels_.size() == 2 && levels_.front().key == "syscalls") rule_lines.push_back(line);
+        return value() && enter(false);
+    }
     bool start_array(std::size_t) override { return value() && enter(true); }
     bool end_object() override { return leave(); }
     bool end_array() override { return leave(); }
     bool key(string_t& name) override {
         auto& level = levels_.back();
         level.key = name;
+        if (levels_.size() == 1 && name == "defaultAction") default_line = line;
         return level.keys.insert(name).second ||
                refuse("this key is there twice", "programs differ in which one they take: leave one out");
     }
@@ -77,6 +81,12 @@ class Precheck : public nlohmann::json_sax<json> {
     }
 
     std::optional<Error> error;
+
+    // As far as it was read.
+    unsigned line = 1;
+    // On which the rules and the default action begin.
+    std::vector<unsigned> rule_lines;
+    unsigned default_line = 0;
 
   private:
     struct Level {
@@ -107,6 +117,34 @@ class Precheck : public nlohmann::json_sax<json> {
         return false;
     }
     std::vector<Level> levels_;
+};
+
+// Text that counts its lines while it is read: the parser is given no more than it has asked for.
+class CountedText {
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = char;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const char*;
+    using reference = const char&;
+
+    CountedText(const char* at, unsigned* line) : at_(at), line_(line) {}
+    reference operator*() const { return *at_; }
+    CountedText& operator++() {
+        if (*at_ == '\n') ++*line_;
+        ++at_;
+        return *this;
+    }
+    CountedText operator++(int) {
+        const auto before = *this;
+        ++*this;
+        return before;
+    }
+    bool operator==(const CountedText& other) const { return at_ == other.at_; }
+
+  private:
+    const char* at_;
+    unsigned* line_;
 };
 
 std::string kind_of(const json& value) {
@@ -403,9 +441,14 @@ Result<ProfileDocument> parse_profile(std::string_view text) {
     if (text.size() > max_profile_bytes)
         return wrong("", fmt::format("it has {} bytes, more than {}", text.size(), max_profile_bytes));
     Precheck precheck;
-    if (!json::sax_parse(text, &precheck)) return fail(*precheck.error);
+    if (!json::sax_parse(CountedText(text.data(), &precheck.line),
+                         CountedText(text.data() + text.size(), &precheck.line), &precheck))
+        return fail(*precheck.error);
     const json parsed = json::parse(text, nullptr, false);
-    return read_document({&parsed, ""});
+    auto document = BW_TRY(read_document({&parsed, ""}));
+    document.default_line = precheck.default_line;
+    for (std::size_t i = 0; i < document.rules.size(); ++i) document.rules[i].line = precheck.rule_lines.at(i);
+    return document;
 }
 
 }  // namespace bpfwarden::filter

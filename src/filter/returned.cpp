@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "filter/action.hpp"
 #include "filter/describe.hpp"
@@ -13,7 +15,7 @@ namespace bpfwarden::filter {
 
 namespace {
 
-constexpr int deepest = 256;
+constexpr std::size_t deepest = 256;
 // Choices share parts: as a tree they may be many more than they are.
 constexpr unsigned most_choices = 20'000;
 
@@ -22,40 +24,91 @@ class Returned {
     Returned(Decisions& decisions, Reasoner& reasoner)
         : decisions_(decisions), terms_(decisions.terms()), reasoner_(reasoner) {}
 
-    Result<Node> run(const Facts& facts, Term whole, int depth) {
-        reasoner_.work += 4;
-        if (depth > deepest || ++choices_ > most_choices)
-            return fail(Error(Code::bad_input, "returns one of too many values")
-                            .advise("return from each branch, instead of collecting what to return in a variable"));
-        const Term value = terms_.binary(TermKind::bit_and, whole, terms_.constant(0xffffffff));
-        if (const auto known = terms_.value(value)) return constant(static_cast<std::uint32_t>(*known));
-        const auto range = reasoner_.range(facts, value);
-        if (range.low == range.high) return constant(static_cast<std::uint32_t>(range.low));
-        const auto view = terms_[value];
-        if (view.kind == TermKind::select) return choice(facts, view.condition, view.a, view.b, depth);
-        if (view.kind == TermKind::table) return table(facts, view);
-        const Term upper = terms_.binary(TermKind::bit_and, value, terms_.constant(action_mask));
-        if (const auto known = terms_.value(upper)) return computed(static_cast<std::uint32_t>(*known), value);
-        if (range.low >> 16 == range.high >> 16)
-            return computed(static_cast<std::uint32_t>(range.low) & action_mask, value);
-        // What is computed from a choice is a choice.
-        if (view.kind >= TermKind::add && view.kind <= TermKind::shift_right_signed)
-            for (const bool left : {true, false}) {
-                const auto inner = terms_[left ? view.a : view.b];
-                if (inner.kind != TermKind::select) continue;
-                const auto with = [&](Term arm) {
-                    return left ? terms_.binary(view.kind, arm, view.b) : terms_.binary(view.kind, view.a, arm);
-                };
-                const Term yes = with(inner.a), no = with(inner.b);
-                return choice(facts, inner.condition, yes, no, depth);
+    // Without recursion: a choice between choices is deep.
+    Result<Node> run(Facts facts, Term whole) {
+        std::vector<Open> open;
+        for (;;) {
+            auto node = BW_TRY(end_of(facts, whole, open));
+            if (!node) continue;  // on with what is to be done first of the choice that was opened
+            while (!open.empty() && open.back().yes) {
+                node = decisions_.test(open.back().condition, *open.back().yes, *node);
+                open.pop_back();
             }
-        return fail(Error(Code::bad_input, fmt::format("returns {}, and which action that is depends on the input",
-                                                       describe(terms_, value)))
-                        .advise("choose the action with `if`, and compute at most its lower 16 bits: "
-                                "`SECCOMP_RET_ERRNO | (x & 0xfff)`"));
+            if (open.empty()) return *node;
+            open.back().yes = *node;
+            facts = std::move(open.back().if_not);
+            whole = open.back().no;
+        }
     }
 
   private:
+    // A choice, while one of the two is looked at.
+    struct Open {
+        Condition condition;
+        Term no;
+        Facts if_not;
+        std::optional<Node> yes = {};
+    };
+
+    // None: it is a choice, `open` has it, and `facts` and `whole` are what comes first.
+    Result<std::optional<Node>> end_of(Facts& facts, Term& whole, std::vector<Open>& open) {
+        for (;;) {
+            reasoner_.work += 4;
+            if (open.size() > deepest || ++choices_ > most_choices)
+                return fail(Error(Code::bad_input, "returns one of too many values")
+                                .advise("return from each branch, instead of collecting what to return in a variable"));
+            const Term value = terms_.binary(TermKind::bit_and, whole, terms_.constant(0xffffffff));
+            if (const auto known = terms_.value(value)) return constant(static_cast<std::uint32_t>(*known));
+            const auto range = reasoner_.range(facts, value);
+            if (range.low == range.high) return constant(static_cast<std::uint32_t>(range.low));
+            const auto view = terms_[value];
+            if (view.kind == TermKind::table) return table(facts, view);
+            auto chosen = view.kind == TermKind::select ? std::optional(view) : std::nullopt;
+            if (!chosen) {
+                const Term upper = terms_.binary(TermKind::bit_and, value, terms_.constant(action_mask));
+                if (const auto known = terms_.value(upper)) return computed(static_cast<std::uint32_t>(*known), value);
+                if (range.low >> 16 == range.high >> 16)
+                    return computed(static_cast<std::uint32_t>(range.low) & action_mask, value);
+                chosen = choice_inside(view);
+            }
+            if (!chosen)
+                return fail(
+                    Error(Code::bad_input, fmt::format("returns {}, and which action that is depends on the input",
+                                                       describe(terms_, value)))
+                        .advise("choose the action with `if`, and compute at most its lower 16 bits: "
+                                "`SECCOMP_RET_ERRNO | (x & 0xfff)`"));
+            const Condition left = reasoner_.simplify(facts, chosen->condition);
+            Facts if_so = facts, if_not = facts;
+            if (left == terms_.never() || !reasoner_.assume(if_so, left, true)) {
+                whole = chosen->b;
+            } else if (left == terms_.always() || !reasoner_.assume(if_not, left, false)) {
+                whole = chosen->a;
+            } else {
+                open.push_back({left, chosen->b, std::move(if_not)});
+                facts = std::move(if_so);
+                whole = chosen->a;
+                return std::nullopt;
+            }
+        }
+    }
+
+    // What is computed from a choice is a choice.
+    std::optional<TermView> choice_inside(const TermView& view) {
+        if (!is_binary(view.kind)) return std::nullopt;
+        for (const bool left : {true, false}) {
+            auto inner = terms_[left ? view.a : view.b];
+            if (inner.kind != TermKind::select) continue;
+            const auto with = [&](Term arm) {
+                return left ? terms_.binary(view.kind, arm, view.b) : terms_.binary(view.kind, view.a, arm);
+            };
+            const Term yes = with(inner.a), no = with(inner.b);
+            inner.a = yes;
+            inner.b = no;
+            return inner;
+        }
+        return std::nullopt;
+    }
+
     Result<Node> constant(std::uint32_t value) {
         if (is_action(value)) return decisions_.action(value);
         return fail(Error(Code::bad_input, fmt::format("returns {:#010x}, which is no action", value))
@@ -67,18 +120,6 @@ class Returned {
         if (action != SECCOMP_RET_ERRNO && action != SECCOMP_RET_TRAP && action != SECCOMP_RET_TRACE)
             return constant(action);
         return decisions_.computed(action, value);
-    }
-
-    Result<Node> choice(const Facts& facts, Condition condition, Term yes, Term no, int depth) {
-        const Condition left = reasoner_.simplify(facts, condition);
-        if (left == terms_.always()) return run(facts, yes, depth + 1);
-        if (left == terms_.never()) return run(facts, no, depth + 1);
-        Facts if_so = facts, if_not = facts;
-        if (!reasoner_.assume(if_so, left, true)) return run(facts, no, depth + 1);
-        if (!reasoner_.assume(if_not, left, false)) return run(facts, yes, depth + 1);
-        const Node one = BW_TRY(run(if_so, yes, depth + 1));
-        const Node other = BW_TRY(run(if_not, no, depth + 1));
-        return decisions_.test(left, one, other);
     }
 
     Result<Node> table(const Facts& facts, const TermView& view) {
@@ -108,7 +149,7 @@ class Returned {
 }  // namespace
 
 Result<Node> returned(Decisions& decisions, Reasoner& reasoner, const Facts& facts, Term value) {
-    return Returned(decisions, reasoner).run(facts, value, 0);
+    return Returned(decisions, reasoner).run(facts, value);
 }
 
 }  // namespace bpfwarden::filter

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/settle.hpp"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 namespace bpfwarden::filter {
 namespace {
 
 constexpr std::size_t most_edges = 2048;
-constexpr unsigned most_deep = 2000;
 constexpr std::size_t most_work = 1'000'000;  // nodes looked at, for one architecture
 
 using Edges = std::set<std::uint32_t>;
@@ -87,40 +88,68 @@ class Settle {
         if (const auto known = edges_.find(node); known != edges_.end()) return known->second;
         std::set<Node> seen;
         Edges edges;
-        const bool found = find_edges(node, 0, seen, edges);
+        const bool found = find_edges(node, seen, edges);
         if (!found || edges.size() * seen.size() > left_) edges.clear();
         // Where a signed number changes its sign, any comparison may change.
         if (!edges.empty()) edges.insert(0x80000000);
         return edges_[node] = std::move(edges);
     }
 
-    bool find_edges(Node node, unsigned depth, std::set<Node>& seen, Edges& edges) {
-        if (!seen.insert(node).second) return true;
-        if (depth > most_deep || edges.size() > most_edges || left_ == 0) return false;
-        --left_;
-        const auto view = decisions_[node];
-        if (view.kind != NodeKind::test) return true;
-        is_of_number(decisions_.terms(), view.condition, edges);  // more edges than needed do no harm
-        return find_edges(view.yes, depth + 1, seen, edges) && find_edges(view.no, depth + 1, seen, edges);
+    bool find_edges(Node root, std::set<Node>& seen, Edges& edges) {
+        std::vector<Node> open{root};
+        while (!open.empty()) {
+            const Node node = open.back();
+            open.pop_back();
+            if (!seen.insert(node).second) continue;
+            if (edges.size() > most_edges || left_ == 0) return false;
+            --left_;
+            const auto& view = decisions_[node];
+            if (view.kind != NodeKind::test) continue;
+            is_of_number(decisions_.terms(), view.condition, edges);  // more edges than needed do no harm
+            open.push_back(view.no);
+            open.push_back(view.yes);
+        }
+        return true;
     }
 
-    Node decided(Node node, std::uint32_t number) {
+    // Without recursion: lists of tests are long.
+    Node decided(Node root, std::uint32_t number) {
         std::map<Node, Node> done;
-        return decided(node, number, done);
-    }
-    Node decided(Node node, std::uint32_t number, std::map<Node, Node>& done) {
-        const auto view = decisions_[node];
-        if (view.kind != NodeKind::test || left_ == 0) return node;
-        if (const auto known = done.find(node); known != done.end()) return known->second;
-        --left_;
-        if (Edges edges; is_of_number(decisions_.terms(), view.condition, edges)) {
-            Data data;
-            data[Word::nr] = number;
-            const Node next = decisions_.terms().holds(view.condition, data) ? view.yes : view.no;
-            return done[node] = decided(next, number, done);
+        struct Open {
+            Node node;
+            std::array<Node, 2> ways;  // the same, where the number decides
+        };
+        std::vector<Open> open;
+        const auto visit = [&](Node node) {
+            if (done.contains(node)) return;
+            const auto& view = decisions_[node];
+            if (view.kind != NodeKind::test || left_ == 0) {
+                done[node] = node;
+                return;
+            }
+            --left_;
+            std::array ways{view.yes, view.no};
+            if (Edges edges; is_of_number(decisions_.terms(), view.condition, edges)) {
+                Data data;
+                data[Word::nr] = number;
+                ways.fill(decisions_.terms().holds(view.condition, data) ? view.yes : view.no);
+            }
+            open.push_back({node, ways});
+        };
+        visit(root);
+        while (!open.empty()) {
+            const auto [node, ways] = open.back();
+            const std::size_t before = open.size();
+            for (const Node way : ways)
+                if (open.size() == before) visit(way);
+            if (open.size() != before) continue;
+            // test() may move nodes.
+            const Condition condition = decisions_[node].condition;
+            const Node yes = done.at(ways[0]), no = done.at(ways[1]);
+            done[node] = decisions_.test(condition, yes, no);
+            open.pop_back();
         }
-        const Node yes = decided(view.yes, number, done), no = decided(view.no, number, done);
-        return done[node] = decisions_.test(view.condition, yes, no);
+        return done.at(root);
     }
 
     Decisions& decisions_;

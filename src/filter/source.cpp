@@ -6,6 +6,7 @@
 #include "bytecode/classic.hpp"
 #include "bytecode/classic_text.hpp"
 #include "filter/evaluate.hpp"
+#include "filter/int_arguments.hpp"
 #include "filter/read_classic.hpp"
 
 namespace bpfwarden::filter {
@@ -61,10 +62,13 @@ static Result<Source> read_as_object(std::string_view bytes, const SourceOptions
         at->numbers.insert(at->numbers.end(), numbers.begin(), numbers.end());
     }
     for (auto& one : how.architectures) std::ranges::sort(one.numbers);
-    auto evaluated = BW_TRY(evaluate(object.program, how));
-    source.function = std::move(evaluated.function);
+    auto evaluated = evaluate(object.program, how);
+    if (!evaluated) return fail(std::move(evaluated.error()));
+    source.function = std::move(evaluated->function);
     source.ebpf = std::move(object.program);
-    source.warnings.insert(source.warnings.end(), evaluated.warnings.begin(), evaluated.warnings.end());
+    source.warnings.insert(source.warnings.end(), evaluated->warnings.begin(), evaluated->warnings.end());
+    const auto ints = warn_of_ints(source.function, source.abis, options.kernel, evaluated->met_at);
+    source.warnings.insert(source.warnings.end(), ints.begin(), ints.end());
     return source;
 }
 
@@ -83,6 +87,7 @@ static Result<Source> read_as_profile(std::string_view bytes, const SourceOption
                   .program = {},
                   .ebpf = {},
                   .flags = profile.flags,
+                  .rules = std::move(profile.rules),
                   .warnings = std::move(profile.warnings)};
 }
 

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,9 +37,10 @@ struct Source {
     SourceKind kind{};
     Function function;
     std::vector<Abi> abis;
-    std::vector<sock_filter> program;  // of classic BPF
-    bytecode::Program ebpf;            // of an object
-    std::uint32_t flags = 0;           // SECCOMP_FILTER_FLAG_… that a profile asks for
+    std::vector<sock_filter> program;                // of classic BPF
+    bytecode::Program ebpf;                          // of an object
+    std::uint32_t flags = 0;                         // SECCOMP_FILTER_FLAG_… that a profile asks for
+    std::shared_ptr<const ProfileRules> rules = {};  // of a profile
     std::vector<Warning> warnings;
 };
 

@@ -116,8 +116,8 @@ struct Terms::State {
         explicit Call(State& state) : state_(state) {
             if (state_.depth++ == 0) state_.left = most;
             ++state_.work;
-            enough_ = state_.left == 0;
-            if (!enough_) --state_.left;
+            enough_ = state_.left == 0 || state_.depth > deepest;
+            if (state_.left != 0) --state_.left;
         }
         ~Call() { --state_.depth; }
         Call(const Call&) = delete;
@@ -125,7 +125,8 @@ struct Terms::State {
         bool enough() const { return enough_; }
 
       private:
-        static constexpr unsigned most = 1000;
+        // A level takes some 400 bytes of stack, and threads of programs that use the library may have little.
+        static constexpr unsigned most = 1000, deepest = 100;
         State& state_;
         bool enough_ = false;
     };
@@ -611,37 +612,47 @@ Condition Terms::one_of(Term a, std::vector<Number> values) {
 
 namespace {
 
+Terms::Operands operands_of(const Cell& cell) {
+    if (cell.kind >= first_condition) {
+        switch (static_cast<ConditionKind>(cell.kind - first_condition)) {
+            case ConditionKind::never:
+            case ConditionKind::always:
+                return {};
+            case ConditionKind::one_of:
+            case ConditionKind::opposite:
+                return {{cell.a}, 1};
+            default:
+                return {{cell.a, cell.b}, 2};
+        }
+    }
+    switch (static_cast<TermKind>(cell.kind)) {
+        case TermKind::constant:
+        case TermKind::word:
+            return {};
+        case TermKind::sign_extend:
+        case TermKind::table:
+            return {{cell.a}, 1};
+        case TermKind::select:
+            return {{cell.condition, cell.a, cell.b}, 3};
+        default:
+            return {{cell.a, cell.b}, 2};
+    }
+}
+
 // What `root` is made of, itself last.
 std::vector<std::uint32_t> parts_of(const std::vector<const Cell*>& cells, std::uint32_t root) {
     std::vector<std::uint32_t> found{root}, open{root};
     std::vector<bool> seen(root + 1, false);
     seen[root] = true;
-    const auto add = [&](std::uint32_t id) {
-        if (seen[id]) return;
-        seen[id] = true;
-        found.push_back(id);
-        open.push_back(id);
-    };
     while (!open.empty()) {
         const Cell& cell = *cells[open.back()];
         open.pop_back();
-        if (cell.kind == static_cast<std::uint8_t>(TermKind::constant) ||
-            cell.kind == static_cast<std::uint8_t>(TermKind::word))
-            continue;
-        if (cell.kind == first_condition || cell.kind == first_condition + 1) continue;  // never, always
-        add(cell.a);
-        const auto unary = [&] {
-            if (cell.kind == static_cast<std::uint8_t>(TermKind::sign_extend) ||
-                cell.kind == static_cast<std::uint8_t>(TermKind::table))
-                return true;
-            return cell.kind >= first_condition &&
-                   static_cast<ConditionKind>(cell.kind - first_condition) != ConditionKind::equal &&
-                   static_cast<ConditionKind>(cell.kind - first_condition) != ConditionKind::below &&
-                   static_cast<ConditionKind>(cell.kind - first_condition) != ConditionKind::below_signed &&
-                   static_cast<ConditionKind>(cell.kind - first_condition) != ConditionKind::both;
-        };
-        if (!unary()) add(cell.b);
-        if (cell.kind == static_cast<std::uint8_t>(TermKind::select)) add(cell.condition);
+        for (const std::uint32_t id : operands_of(cell)) {
+            if (seen[id]) continue;
+            seen[id] = true;
+            found.push_back(id);
+            open.push_back(id);
+        }
     }
     std::ranges::sort(found);
     return found;
@@ -695,6 +706,9 @@ Number evaluate_cell(const std::vector<const Cell*>& cells, std::uint32_t root, 
 }
 
 }  // namespace
+
+Terms::Operands Terms::operands(std::uint32_t id) const { return operands_of(*state_->cells[id]); }
+bool Terms::is_condition(std::uint32_t id) const { return state_->cells[id]->kind >= first_condition; }
 
 Number Terms::evaluate(Term term, const Data& data) const { return evaluate_cell(state_->cells, term.id, data); }
 bool Terms::holds(Condition condition, const Data& data) const {

@@ -6,6 +6,7 @@
 // (whoever builds a term masks them).
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -45,6 +46,8 @@ enum class TermKind : std::uint8_t {
     table,        // values[a]; a is always below their number
     select,       // condition ? a : b
 };
+
+constexpr bool is_binary(TermKind kind) { return kind >= TermKind::add && kind <= TermKind::shift_right_signed; }
 
 enum class ConditionKind : std::uint8_t {
     never,
@@ -111,11 +114,22 @@ class Terms {
     std::uint64_t evaluate(Term term, const Data& data) const;
     bool holds(Condition condition, const Data& data) const;
 
+    // What a term or condition is made of, by number; that is smaller than its own.
+    struct Operands {
+        std::array<std::uint32_t, 3> ids{};
+        std::size_t count = 0;
+        auto begin() const { return ids.begin(); }
+        auto end() const { return ids.begin() + count; }
+    };
+    Operands operands(std::uint32_t id) const;
+    bool is_condition(std::uint32_t id) const;
+
     std::size_t size() const;
     // The words that it is computed from: bit n for word n.
     std::uint16_t words(Term term) const;
     // How much work went into building: whoever evaluates what strangers wrote bounds it. One call does at most about a
-    // thousand steps; what that does not suffice for is kept as it was written.
+    // thousand steps, and goes at most a hundred levels down, which fits into 64 KiB of stack; what that does not
+    // suffice for is kept as it was written.
     std::uint64_t work() const;
 
   private:
@@ -126,5 +140,25 @@ class Terms {
     };
     std::unique_ptr<State, Destroy> state_;
 };
+
+// Calls make(id) for `root` and for what it is made of, operands first, where is_known(id) does not hold; make() sees
+// to it that it does afterwards. Without recursion: terms are as deep as programs are long.
+template <class IsKnown, class Make>
+void make_from_below(const Terms& terms, std::uint32_t root, const IsKnown& is_known, const Make& make) {
+    std::vector<std::uint32_t> open{root};
+    while (!open.empty()) {
+        const std::uint32_t id = open.back();
+        if (is_known(id)) {
+            open.pop_back();
+            continue;
+        }
+        const std::size_t before = open.size();
+        for (const std::uint32_t operand : terms.operands(id))
+            if (!is_known(operand)) open.push_back(operand);
+        if (open.size() != before) continue;
+        make(id);
+        open.pop_back();
+    }
+}
 
 }  // namespace bpfwarden::filter

@@ -27,7 +27,8 @@ class Run:
         return self.build / "test-logs"
 
     def timeout(self, suite: str, program: str) -> float:
-        return self.budgets.timeout(suite, program) * (10 if self.soak else 1)
+        of = self.budgets.soak_timeout if self.soak else self.budgets.timeout
+        return of(suite, program)
 
     def finish(self, suite: str, program: str, cases: list[Case], seconds: float, texts: dict | None = None, log=None) -> None:
         """Takes in what one program did. A skip that nobody expects is a failure from here on."""

@@ -2,7 +2,7 @@
 """The two files a person edits: tests/budgets.toml and tests/expected-skips.toml."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -27,6 +27,10 @@ def _load(path: Path) -> dict:
 class Budgets:
     minutes: dict  # suite → how long all of it may take
     timeouts: dict  # suite or suite/program → seconds one program may take
+    soak: dict = field(default_factory=dict)  # suite/program → seconds in a soak, where ten times as long is too little
+
+    def soak_timeout(self, suite: str, program: str) -> float:
+        return self.soak.get(f"{suite}/{program}", 10 * self.timeout(suite, program))
 
     def timeout(self, suite: str, program: str) -> float:
         family = "vm" if suite.startswith("vm-") else suite
@@ -38,10 +42,10 @@ class Budgets:
 
 def budgets(path: Path) -> Budgets:
     data = _load(path)
-    unknown = data.keys() - {"format", "minutes", "timeouts"}
+    unknown = data.keys() - {"format", "minutes", "timeouts", "soak"}
     if unknown or "default" not in data.get("timeouts", {}):
         raise BadFile(f"{path}: needs [minutes], and [timeouts] with a default; unknown: {', '.join(unknown) or 'none'}")
-    return Budgets(data.get("minutes", {}), data["timeouts"])
+    return Budgets(data.get("minutes", {}), data["timeouts"], data.get("soak", {}))
 
 
 class ExpectedSkips:

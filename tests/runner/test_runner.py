@@ -188,6 +188,19 @@ class Skips(unittest.TestCase):
                 self.expected(text)
 
 
+class Limits(unittest.TestCase):
+    def test_a_soak_has_ten_times_as_long_or_what_is_said(self):
+        budgets = settings.Budgets({}, {"default": 5, "unit/a": 7}, {"unit/b": 900})
+        self.assertEqual([budgets.timeout("unit", name) for name in "abc"], [7, 5, 5])
+        self.assertEqual([budgets.soak_timeout("unit", name) for name in "abc"], [70, 900, 50])
+
+    def test_a_run_asks_for_the_limit_of_its_kind(self):
+        budgets = settings.Budgets({}, {"default": 5}, {"unit/b": 900})
+        for soak, limit in ((False, 5), (True, 900)):
+            run = Run(Path(), Path(), None, budgets, None, soak=soak)
+            self.assertEqual(run.timeout("unit", "b"), limit)
+
+
 class Whole(unittest.TestCase):
     """The program itself, on a build folder of fake GoogleTest programs."""
 

@@ -167,6 +167,79 @@ TEST_F(Filter, ExplainShowsTheWayAndWhoDecides) {
     EXPECT_EQ(run({"explain", "one.bpf", "none", "--syscall", "read"}).status, 5);
 }
 
+// Which rules of a profile were looked at, where they stand in it, and which one decided.
+TEST_F(Filter, ExplainNamesTheRuleOfAProfile) {
+    put("rules.json", R"({
+  "defaultAction": "SCMP_ACT_ERRNO",
+  "architectures": ["SCMP_ARCH_X86_64"],
+  "syscalls": [
+    {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"},
+    {
+      "names": ["personality"], "action": "SCMP_ACT_ALLOW",
+      "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]
+    },
+    {"names": ["personality"], "action": "SCMP_ACT_LOG",
+      "args": [{"index": 0, "value": 4294967295, "valueTwo": 131072, "op": "SCMP_CMP_MASKED_EQ"}]}
+  ]
+})");
+    const auto explained = [&](const std::string& source, const std::string& call, const std::string& args,
+                               const std::string& arch = "x86_64") {
+        const auto got = run({"explain", source, "--on", arch, "--syscall", call, "--args", args});
+        EXPECT_EQ(got.status, 0) << got.err;
+        return got.out;
+    };
+    EXPECT_THAT(explained("rules.json", "write", "1"), HasSubstr("  rules.json:5: syscalls[0]: ALLOW\n"));
+    // The larger value is looked at first, as libseccomp has it, wherever it stands.
+    const auto logged = explained("rules.json", "personality", "0x20000");
+    EXPECT_THAT(logged, HasSubstr("  rules.json:10: syscalls[2]: if (args[0] & 0xffffffff) == 0x20000: LOG\n"));
+    EXPECT_THAT(logged, Not(HasSubstr("syscalls[1]")));
+    const auto allowed = explained("rules.json", "personality", "8");
+    EXPECT_THAT(allowed, HasSubstr("  rules.json:10: syscalls[2]: (args[0] & 0xffffffff) == 0x20000: not so\n"
+                                   "  rules.json:6: syscalls[1]: if args[0] == 8: ALLOW\n"));
+    EXPECT_THAT(allowed, Not(HasSubstr("defaultAction")));
+    const auto denied = explained("rules.json", "personality", "9");
+    EXPECT_THAT(denied, HasSubstr("  rules.json:6: syscalls[1]: args[0] == 8: not so\n"));
+    EXPECT_THAT(denied, HasSubstr("  rules.json:2: defaultAction: no rule fits: ERRNO(EPERM)\n"));
+    EXPECT_THAT(explained("rules.json", "read", "0", "i386"), HasSubstr("  not in the profile: KILL_PROCESS\n"));
+    ASSERT_EQ(run({"build", "rules.json", "--output", "rules.bpf"}).status, 0);
+    EXPECT_THAT(explained("rules.bpf", "write", "1"), Not(HasSubstr("syscalls[")));
+}
+
+// What the kernel takes as 32 bits and the filter compares as 64, and the same filter without that.
+TEST_F(Filter, CheckWarnsOfIntsThatAreComparedAs64Bits) {
+    const auto check = [&](const std::string& condition, const std::string& arch) {
+        put("ints.c",
+            program_in_c("\tif (" + condition + ")\n\t\treturn BPFW_ERRNO(1);\n\treturn SECCOMP_RET_ALLOW;\n"));
+        const auto got = run({"check", "ints.c", "--arch", arch});
+        EXPECT_EQ(got.status, 0) << got.err;
+        return got.err;
+    };
+    const std::string is_int = "argument 0 of socket is an int", half = "looked at with 64 bits";
+    // socket(int, …) is 41 of x86-64 and 359 of i386.
+    const auto warned = check("ctx->nr == 41 && ctx->args[0] == 16", "x86_64");
+    EXPECT_THAT(warned, HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(warned, HasSubstr("compare (__u32)ctx->args[0]"));
+    EXPECT_THAT(check("ctx->nr == 41 && ctx->args[0] > 16", "x86_64"), HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(check("ctx->nr == 41 && (ctx->args[0] & ~15ULL)", "x86_64"), HasSubstr("ints.c:4: " + is_int));
+    EXPECT_THAT(check("ctx->nr == 41 && (__u32)ctx->args[0] == 16", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 41 && (int)ctx->args[0] < -3", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 41 && (ctx->args[0] & 15) == 3", "x86_64"), IsEmpty()) << "the lower half only";
+    // write()'s size is a size_t.
+    EXPECT_THAT(check("ctx->nr == 1 && ctx->args[2] == 16", "x86_64"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 1 && ctx->args[0] == 16", "x86_64"), HasSubstr("argument 0 of write is an int"));
+    // On i386 everything has 32 bits.
+    EXPECT_THAT(check("ctx->nr == 4 && ctx->args[2] == 16", "i386"), HasSubstr("argument 2 of write is " + half));
+    EXPECT_THAT(check("ctx->nr == 4 && (__u32)ctx->args[2] == 16", "i386"), IsEmpty());
+    EXPECT_THAT(check("ctx->nr == 4 && ctx->args[2] == 16", "x86_64"), IsEmpty()) << "stat has no third argument";
+    // Read, and of no consequence.
+    EXPECT_THAT(
+        check("ctx->nr == 41 && (ctx->args[0] >> 32 == 1 || ctx->args[0] >> 32 != 1) && (__u32)ctx->args[0] == 16",
+              "x86_64"),
+        IsEmpty());
+    // One line for many calls.
+    EXPECT_THAT(check("ctx->args[0] == 16", "x86_64"), HasSubstr(" more is an int"));
+}
+
 TEST_F(Filter, DiffAnswersByItsStatus) {
     const auto same = run({"diff", "one.json", "one.bpf"});
     EXPECT_EQ(same.status, 0);
@@ -235,6 +308,20 @@ TEST_F(Filter, RunIsTheCommandUnderTheFilter) {
     const auto listener = run({"run", "one.bpf", "--new-listener", "none.sock", "--", "true"});
     EXPECT_EQ(listener.status, 125);
     EXPECT_THAT(listener.err, HasSubstr("none.sock"));
+}
+
+// It becomes the command, so there is nobody left to print a document. The command's own --json is the command's.
+TEST_F(Filter, RunHasNoJson) {
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"run", "--json", "one.bpf", "--", "touch", "ran"},
+          std::vector<std::string>{"--json", "run", "one.bpf", "--", "touch", "ran"}}) {
+        const auto refused = run(words);
+        EXPECT_EQ(refused.status, 125);
+        EXPECT_THAT(refused.out, IsEmpty());
+        EXPECT_THAT(refused.err, HasSubstr("nothing to say as JSON"));
+        EXPECT_FALSE(fs::exists(folder_ / "ran"));
+    }
+    EXPECT_EQ(run({"run", "one.bpf", "--", "echo", "--json"}).out, "--json\n");
 }
 
 TEST_F(Filter, RunRefusesAFilterThatLetsNothingStart) {

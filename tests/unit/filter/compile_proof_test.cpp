@@ -2,21 +2,19 @@
 // Random functions are compiled, read back and proven the same; and run where they are likely to change their minds.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "bytecode/classic.hpp"
 #include "filter/compare.hpp"
 #include "filter/compile.hpp"
 #include "filter/read_classic.hpp"
 #include "unit/filter/random_function.hpp"
+#include "unit/filter/rounds.hpp"
 
 namespace bpfwarden::filter {
 namespace {
 
-void prove(unsigned arithmetic, std::uint64_t first_seed, unsigned count) {
-    if (std::getenv("BPFWARDEN_SOAK") != nullptr) count *= 40;
-    unsigned compiled_count = 0, proven = 0;
-    for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+void prove(unsigned arithmetic, std::uint64_t first, std::uint64_t count) {
+    std::uint64_t compiled_count = 0, proven = 0;
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
         FunctionMaker maker(seed);
         const Function function = maker.make(arithmetic);
         const auto compiled = compile(function, {.weights = {}, .effort = Effort::quick});
@@ -42,8 +40,8 @@ void prove(unsigned arithmetic, std::uint64_t first_seed, unsigned count) {
     EXPECT_GE(proven, arithmetic == 0 ? compiled_count * 9 / 10 : compiled_count / 4);
 }
 
-TEST(CompileProof, Comparisons) { prove(0, 1'000'000, 400); }
-TEST(CompileProof, SomeArithmetic) { prove(3, 2'000'000, 400); }
+TEST(CompileProof, Comparisons) { prove(0, first_seed(1'000'000), rounds(400)); }
+TEST(CompileProof, SomeArithmetic) { prove(3, first_seed(2'000'000), rounds(400)); }
 
 }  // namespace
 }  // namespace bpfwarden::filter

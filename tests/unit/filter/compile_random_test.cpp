@@ -2,18 +2,15 @@
 // Whatever is compiled returns what its function does.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "bytecode/classic.hpp"
 #include "bytecode/classic_text.hpp"
 #include "filter/arithmetic.hpp"
 #include "filter/compile.hpp"
 #include "unit/filter/random_function.hpp"
+#include "unit/filter/rounds.hpp"
 
 namespace bpfwarden::filter {
 namespace {
-
-unsigned rounds(unsigned count) { return std::getenv("BPFWARDEN_SOAK") != nullptr ? count * 50 : count; }
 
 NumberTable table() {
     NumberTable numbers{AUDIT_ARCH_X86_64, {}};
@@ -32,10 +29,10 @@ void expect_cached(const Function& function, const Compiled& compiled) {
         }
 }
 
-void same_function(unsigned arithmetic, std::uint64_t seed, unsigned count, Effort effort) {
-    FunctionMaker maker(seed);
-    unsigned compiled_count = 0;
-    for (unsigned round = 0; round < count; ++round) {
+void same_function(unsigned arithmetic, std::uint64_t seed, std::uint64_t count, Effort effort) {
+    FunctionMaker maker(first_seed(seed));
+    std::uint64_t compiled_count = 0;
+    for (std::uint64_t round = 0; round < count; ++round) {
         const Function function = maker.make(arithmetic);
         CompileOptions options{.effort = effort};
         if (round % 3 == 0) options.weights = uniform_weights({{table()}});
@@ -65,15 +62,16 @@ void same_function(unsigned arithmetic, std::uint64_t seed, unsigned count, Effo
 
 TEST(CompileRandom, Comparisons) { same_function(0, 1, rounds(120), Effort::quick); }
 TEST(CompileRandom, ComparisonsWithEffort) { same_function(0, 2, rounds(30), Effort::normal); }
+TEST(CompileRandom, ComparisonsWithHighEffort) { same_function(0, 6, rounds(9), Effort::high); }
 TEST(CompileRandom, SomeArithmetic) { same_function(3, 3, rounds(120), Effort::quick); }
 TEST(CompileRandom, MuchArithmetic) { same_function(8, 4, rounds(100), Effort::quick); }
 
 // The code for one value, by itself.
 TEST(CompileRandom, Values) {
-    FunctionMaker maker(5);
-    unsigned coded = 0;
-    const unsigned count = rounds(15000);
-    for (unsigned round = 0; round < count; ++round) {
+    FunctionMaker maker(first_seed(5));
+    std::uint64_t coded = 0;
+    const auto count = rounds(15000);
+    for (std::uint64_t round = 0; round < count; ++round) {
         Function function;
         maker.use(function, 9, round % 10 == 0);
         auto& terms = *function.terms;

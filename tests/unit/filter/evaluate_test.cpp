@@ -48,6 +48,49 @@ TEST(Evaluate, EachArchitectureHasItsPartAndTheRestOne) {
     EXPECT_EQ((*function.decisions)[function.other].kind, NodeKind::test);
 }
 
+// A prefix that is too long finds nothing, whatever comes after its length; it must be set all the same.
+TEST(Evaluate, AllOfAKeyMustBeSet) {
+    for (const int length : {8, 33})
+        for (const bool set : {true, false}) {
+            std::vector<bpf_insn> code{insn(BPF_ST | BPF_MEM | BPF_W, 10, 0, -8, length)};
+            if (set) code.push_back(insn(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 10));
+            code.push_back(insn(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0));
+            code.push_back(insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -8));
+            code.push_back(insn(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, 0));
+            code.push_back(insn(0, 0, 0, 0, 0));
+            code.push_back(bytecode::call(BPF_FUNC_map_lookup_elem));
+            code.push_back(insn(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2, 0));
+            code.push_back(fails);
+            code.push_back(bytecode::leave());
+            code.push_back(allows);
+            code.push_back(bytecode::leave());
+            auto made = program(std::move(code));
+            made.maps.push_back({.name = "t", .kind = bytecode::MapKind::lpm_trie, .key_size = 8, .value_size = 1});
+            made.maps.front().entries = {{{8, 0, 0, 0, 10, 0, 0, 0}, {1}}};
+            const auto result = evaluate(made, small_tables());
+            ASSERT_EQ(result.has_value(), set) << length;
+            if (!set) {
+                EXPECT_THAT(result.error().what(), HasSubstr("that was not set"));
+                continue;
+            }
+            EXPECT_EQ(result->function.evaluate(data_of(AUDIT_ARCH_X86_64, 1)), length == 8 ? error_of(1) : allow);
+        }
+}
+
+// Also on a side of a branch that is short enough to be computed beside the other.
+TEST(Evaluate, AJumpWithReservedFieldsIsNoProgram) {
+    for (const unsigned reserved : {0U, 3U}) {
+        const auto result = evaluate(
+            program({insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 16, 0), allows, insn(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 2, 5),
+                     fails, insn(BPF_JMP | BPF_JA, reserved, 0, 0, 0), bytecode::leave()}),
+            small_tables());
+        ASSERT_EQ(result.has_value(), reserved == 0);
+        if (!result) {
+            EXPECT_THAT(result.error().what(), HasSubstr("is no program"));
+        }
+    }
+}
+
 TEST(Evaluate, OtherArchitecturesCanBeDecidedFor) {
     auto options = small_tables();
     options.bad_arch = SECCOMP_RET_KILL_PROCESS;

@@ -116,7 +116,12 @@ class ProgramMaker {
                     const auto length = bytecode::bytes_of(random_.below(33), 4);
                     key.insert(key.begin(), length.begin(), length.end());
                 }
-                if (kind != MapKind::hash || !map.find(key))
+                // A kernel's map has no key twice, and a trie no prefix.
+                const auto same = kind == MapKind::array ? std::nullopt : map.find(key);
+                const auto length = [](const bytecode::Bytes& of) {
+                    return bytecode::number_in(std::span(of).first(4));
+                };
+                if (!same || (kind == MapKind::lpm_trie && length(map.entries[*same].key) != length(key)))
                     map.entries.push_back({key, bytecode::bytes_of(random_.below(4), 4)});
             }
         }
