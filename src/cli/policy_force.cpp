@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "broker/control.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/policy.hpp"
+#include "enforce/guard_lock.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
 
@@ -19,8 +21,9 @@ using nlohmann::json;
 // "90", "60s", "5m", "1h"
 static Result<std::chrono::seconds> duration(const std::string& text) {
     const auto wrong = [&] {
-        return fail(Error(Code::usage, fmt::format("--confirm-within wants a time, and {} is none", bpfwarden::quoted(text)))
-                        .advise("write seconds, or a number with s, m or h: 60s, 5m; at most 24h"));
+        return fail(
+            Error(Code::usage, fmt::format("--confirm-within wants a time, and {} is none", bpfwarden::quoted(text)))
+                .advise("write seconds, or a number with s, m or h: 60s, 5m; at most 24h"));
     };
     std::size_t used = 0;
     while (used < text.size() && used < 6 && text[used] >= '0' && text[used] <= '9') ++used;
@@ -39,9 +42,13 @@ Result<int> policy_apply(const Args& args) {
     auto read = BW_TRY(read_policies(files));
     print_diagnostics(read.loaded.diagnostics, files.front(), stderr);
     if (args.has("--dry-run")) {
-        if (!args.json) fmt::print("would apply {} of {} domains and {} rules\n", join(files, ", "), read.compiled.domains.size() - 1,
-                                   read.compiled.rules.size());
-        else fmt::print("{}\n", json{{"schema", "bpfwarden.policy-apply/1"}, {"dry_run", true}, {"digest", read.compiled.digest}}.dump());
+        if (!args.json)
+            fmt::print("would apply {} of {} domains and {} rules\n", join(files, ", "),
+                       read.compiled.domains.size() - 1, read.compiled.rules.size());
+        else
+            fmt::print("{}\n",
+                       json{{"schema", "bpfwarden.policy-apply/1"}, {"dry_run", true}, {"digest", read.compiled.digest}}
+                           .dump());
         return 0;
     }
     auto force = BW_TRY(enforce::PolicyForce::open());
@@ -50,6 +57,11 @@ Result<int> policy_apply(const Args& args) {
     const auto status = BW_TRY(force.status());
     if (auto written = enforce::write_record(record, status.before); !written)
         fmt::print(stderr, "{}\n", std::move(written).error().text("bpfwarden: warning"));
+    if (!enforce::guard_running(broker::run_directory()))
+        fmt::print(
+            stderr,
+            "bpfwarden: note: no bpfwarden-guard runs: events wait in the kernel, and file systems mounted from now on "
+            "have no names\n");
     if (args.json) {
         fmt::print("{}\n", json{{"schema", "bpfwarden.policy-apply/1"},
                                 {"generation", record.generation},
@@ -58,8 +70,8 @@ Result<int> policy_apply(const Args& args) {
                                .dump());
         return 0;
     }
-    fmt::print("generation {} is in force: {} domains, {} rules, {} programs\n", record.generation, record.domains.size() - 1,
-               record.rules.size(), status.programs.size());
+    fmt::print("generation {} is in force: {} domains, {} rules, {} programs\n", record.generation,
+               record.domains.size() - 1, record.rules.size(), status.programs.size());
     if (confirm.count())
         fmt::print("in {} s {} comes back, unless before: bpfwarden policy confirm\n", confirm.count(),
                    status.before ? fmt::format("generation {}", status.before) : "no policy");
@@ -75,14 +87,17 @@ Result<int> policy_confirm(const Args&) {
 Result<int> policy_rollback(const Args& args) {
     auto force = BW_TRY(enforce::PolicyForce::adopt());
     const auto generation = BW_TRY(force.rollback());
-    if (args.json) fmt::print("{}\n", json{{"schema", "bpfwarden.policy-rollback/1"}, {"generation", generation}}.dump());
-    else fmt::print("generation {} is in force again\n", generation);
+    if (args.json)
+        fmt::print("{}\n", json{{"schema", "bpfwarden.policy-rollback/1"}, {"generation", generation}}.dump());
+    else
+        fmt::print("generation {} is in force again\n", generation);
     return 0;
 }
 
 Result<int> policy_remove(const Args&) {
     auto force = BW_TRY(enforce::PolicyForce::adopt());
     BW_TRY(force.remove());
+    enforce::remove_records();
     return 0;
 }
 
@@ -91,14 +106,23 @@ Result<int> policy_status(const Args& args) {
     const auto status = BW_TRY(force.status());
     const auto record = enforce::read_record(status.generation);
     const auto hits = BW_TRY(force.hits(status.generation));
+    const auto guard = enforce::guard_running(broker::run_directory());
     if (args.json) {
         json counts = json::array();
         for (const auto& [rule, count] : hits) counts.push_back({{"rule", record.rule(rule)}, {"count", count}});
-        json out{{"schema", "bpfwarden.policy-status/1"}, {"generation", status.generation},   {"before", status.before},
-                 {"digest", record.digest},               {"applied_ns", record.applied_ns},   {"uid", record.uid},
-                 {"files", record.files},                 {"programs", status.programs},       {"hits", std::move(counts)},
-                 {"lost_denials", status.counts.lost_denials}, {"lost_others", status.counts.lost_others},
-                 {"blind", status.counts.blind}};
+        json out{{"schema", "bpfwarden.policy-status/1"},
+                 {"generation", status.generation},
+                 {"before", status.before},
+                 {"digest", record.digest},
+                 {"applied_ns", record.applied_ns},
+                 {"uid", record.uid},
+                 {"files", record.files},
+                 {"programs", status.programs},
+                 {"hits", std::move(counts)},
+                 {"lost_denials", status.counts.lost_denials},
+                 {"lost_others", status.counts.lost_others},
+                 {"blind", status.counts.blind},
+                 {"guard_pid", guard ? json(*guard) : json()}};
         if (status.rollback_in) out["rollback_in_ns"] = status.rollback_in->count();
         fmt::print("{}\n", out.dump(-1, ' ', false, json::error_handler_t::replace));
         return status.generation ? 0 : 1;
@@ -119,6 +143,8 @@ Result<int> policy_status(const Args& args) {
                    status.before ? fmt::format("generation {}", status.before) : "no policy");
     if (status.before) fmt::print("before      generation {}\n", status.before);
     fmt::print("programs    {}\n", status.programs.size());
+    fmt::print("guard       {}\n", guard ? fmt::format("process {} reads events", *guard)
+                                         : "none: events wait in the kernel, new file systems have no names");
     fmt::print("events lost {} of refusals, {} of others\n", status.counts.lost_denials, status.counts.lost_others);
     for (const auto& [rule, count] : hits) fmt::print("{:>11} {}\n", count, record.rule(rule));
     return 0;

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "enforce/event_numbers.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "enforce/policy_mounts.hpp"
 #include "enforce/policy_object.hpp"
@@ -26,8 +27,8 @@ namespace bpfwarden::enforce {
 
 namespace fs = std::filesystem;
 
-static constexpr const char* map_names[] = {"images", "control", "tasks",   "mounted", "works",  "directories",
-                                            "denials", "others", "numbers", "hits",    "tellings"};
+static constexpr const char* map_names[] = {"images",  "control", "tasks",   "mounted", "works",   "directories",
+                                            "denials", "others",  "numbers", "hits",    "tellings"};
 
 static std::uint64_t boot_ns() {
     timespec now{};
@@ -35,7 +36,8 @@ static std::uint64_t boot_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// --- images -----------------------------------------------------------------------------------------------------------
+// --- images
+// -----------------------------------------------------------------------------------------------------------
 
 ForcedImage::ForcedImage(ForcedImage&& other) noexcept
     : fd_(std::move(other.fd_)), address_(std::exchange(other.address_, nullptr)), bytes_(other.bytes_) {}
@@ -84,7 +86,8 @@ static Result<MapFd> make_image(std::span<const policy::Line> lines) {
     return fd;
 }
 
-// --- what is pinned ---------------------------------------------------------------------------------------------------
+// --- what is pinned
+// ---------------------------------------------------------------------------------------------------
 
 struct PolicyForce::Maps {
     MapFd images, control_fd, mounted, hits;
@@ -105,12 +108,23 @@ Result<MapFd> PolicyForce::map(const char* name) const {
     return fd;
 }
 
-static Result<UniqueFd> take_lock(const std::string& pins) {
-    // flock() works on any directory, and the lock ends with its process.
-    UniqueFd fd(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return fail_errno(fmt::format("cannot open {}", pins));
-    if (::flock(fd.get(), LOCK_EX)) return fail_errno(fmt::format("cannot lock {}", pins));
-    return fd;
+// flock() works on any directory, and the lock ends with its process. No fd: somebody else has it (only if not `wait`).
+// ENOENT: there is no such directory.
+static Result<UniqueFd> take_lock(const std::string& pins, bool wait = true) {
+    for (;;) {
+        UniqueFd fd(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!fd) return fail_errno(fmt::format("cannot open {}", pins));
+        if (::flock(fd.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB)) {
+            if (errno == EINTR) continue;
+            if (!wait && errno == EWOULDBLOCK) return UniqueFd();
+            return fail_errno(fmt::format("cannot lock {}", pins));
+        }
+        // Whoever had it may have removed the directory.
+        struct stat held{}, there{};
+        if (::fstat(fd.get(), &held) == 0 && ::stat(pins.c_str(), &there) == 0 && held.st_dev == there.st_dev &&
+            held.st_ino == there.st_ino)
+            return fd;
+    }
 }
 
 Result<PolicyForce> PolicyForce::open(const std::string& pins) {
@@ -121,33 +135,58 @@ Result<PolicyForce> PolicyForce::open(const std::string& pins) {
         return fail(Error::from_errno(error.value(), fmt::format("cannot make {}", pins))
                         .advise("mount a bpffs: mount -t bpf bpf /sys/fs/bpf"));
     ::chmod(pins.c_str(), 0700);
-    const UniqueFd directory(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) return fail_errno(fmt::format("cannot open {}", pins));
-    if (BW_TRY(kernel::file_system_type(directory)) != kernel::bpffs_magic)
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(take_lock(pins));
+    if (BW_TRY(kernel::file_system_type(force.lock_)) != kernel::bpffs_magic)
         return fail(Error(Code::failed, fmt::format("{} is not on a bpffs", pins))
                         .because("programs and maps are kept there, so that no process is needed")
                         .advise("mount -t bpf bpf /sys/fs/bpf"));
-    PolicyForce force(pins);
-    force.lock_ = BW_TRY(take_lock(pins));
     if (std::ranges::any_of(map_names, [&](const char* name) { return !fs::exists(fs::path(pins) / name); }))
         BW_TRY(PolicyObject::make_maps(pins));
-    force.maps_->images = BW_TRY(force.map("images"));
-    force.maps_->control_fd = BW_TRY(force.map("control"));
-    force.maps_->mounted = BW_TRY(force.map("mounted"));
-    force.maps_->hits = BW_TRY(force.map("hits"));
-    void* control = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
-                           MAP_SHARED, force.maps_->control_fd.get(), 0);
-    if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
-    force.maps_->control = static_cast<bw_control*>(control);
-    BW_TRY(force.settle());
+    BW_TRY(force.take_over());
     return force;
 }
 
-Result<PolicyForce> PolicyForce::adopt(const std::string& pins) {
-    std::error_code ignored;
-    if (!fs::exists(fs::path(pins) / "images", ignored))
+Result<> PolicyForce::take_over() {
+    BW_TRY(make_kept_numbers(pins_));
+    maps_->images = BW_TRY(map("images"));
+    maps_->control_fd = BW_TRY(map("control"));
+    maps_->mounted = BW_TRY(map("mounted"));
+    maps_->hits = BW_TRY(map("hits"));
+    void* control = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
+                           MAP_SHARED, maps_->control_fd.get(), 0);
+    if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
+    maps_->control = static_cast<bw_control*>(control);
+    return settle();
+}
+
+static Result<UniqueFd> lock_what_is_there(const std::string& pins, bool wait) {
+    const auto nothing = [] {
         return fail(Error(Code::not_found, "no policy is in force").advise("bpfwarden policy apply FILE"));
-    return open(pins);
+    };
+    auto lock = take_lock(pins, wait);
+    if (!lock) {
+        if (lock.error().number() == ENOENT) return nothing();
+        return lock;
+    }
+    std::error_code ignored;
+    if (*lock && !fs::exists(fs::path(pins) / "images", ignored)) return nothing();
+    return lock;
+}
+
+Result<PolicyForce> PolicyForce::adopt(const std::string& pins) {
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(lock_what_is_there(pins, true));
+    BW_TRY(force.take_over());
+    return force;
+}
+
+Result<std::optional<PolicyForce>> PolicyForce::try_adopt(const std::string& pins) {
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(lock_what_is_there(pins, false));
+    if (!force.lock_) return std::nullopt;
+    BW_TRY(force.take_over());
+    return force;
 }
 
 Result<std::optional<ForcedImage>> PolicyForce::image(unsigned slot) const {
@@ -175,7 +214,8 @@ Result<> PolicyForce::settle() {
     const auto at = __atomic_load_n(&control->rollback_at, __ATOMIC_ACQUIRE);
     if (!at || at > boot_ns()) return {};
     auto before = BW_TRY(image(1));
-    if (before) BW_TRY(put_image(maps_->images, 0, before->fd()));
+    if (before)
+        BW_TRY(put_image(maps_->images, 0, before->fd()));
     else {
         const __u32 slot = 0;
         ::bpf_map_delete_elem(maps_->images.get(), &slot);
@@ -184,7 +224,8 @@ Result<> PolicyForce::settle() {
     return {};
 }
 
-// --- changes ----------------------------------------------------------------------------------------------------------
+// --- changes
+// ----------------------------------------------------------------------------------------------------------
 
 Result<> PolicyForce::attach(std::uint64_t ops) {
     auto object = BW_TRY(PolicyObject::open(pins_, ops));
@@ -194,8 +235,7 @@ Result<> PolicyForce::attach(std::uint64_t ops) {
 Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
     auto old = BW_TRY(image(0));
     auto older = BW_TRY(image(1));
-    const std::uint32_t generation =
-        std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
+    const std::uint32_t generation = std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
     policy::set_generation(compiled.lines, generation);
     auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
     // Names first, then programs: from the switch on everything that the new policy needs is there.
@@ -261,7 +301,8 @@ Result<> PolicyForce::remove() {
     return {};
 }
 
-// --- mounts -----------------------------------------------------------------------------------------------------------
+// --- mounts
+// -----------------------------------------------------------------------------------------------------------
 
 Result<std::size_t> PolicyForce::name_mounts() {
     auto now = BW_TRY(image(0));
@@ -279,7 +320,8 @@ Result<std::size_t> PolicyForce::name_mounts(std::span<const ForcedImage* const>
     return changed.named;
 }
 
-// --- questions --------------------------------------------------------------------------------------------------------
+// --- questions
+// --------------------------------------------------------------------------------------------------------
 
 Result<PolicyForce::Status> PolicyForce::status() const {
     Status status;

@@ -41,7 +41,8 @@ PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string
     PolicyRecord record;
     record.digest = compiled.digest;
     record.applied_ns = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count());
     record.uid = login_uid();
     record.files = std::move(files);
     record.domains = compiled.domains;
@@ -76,15 +77,23 @@ Result<> write_record(const PolicyRecord& record, std::uint32_t before, const st
         if (wrote < 0) return fail_errno(fmt::format("cannot write {}", fresh));
         done += static_cast<std::size_t>(wrote);
     }
-    if (::fsync(fd.get()) || ::rename(fresh.c_str(), path.c_str())) return fail_errno(fmt::format("cannot write {}", path));
+    if (::fsync(fd.get()) || ::rename(fresh.c_str(), path.c_str()))
+        return fail_errno(fmt::format("cannot write {}", path));
     for (const auto& entry : fs::directory_iterator(directory, error)) {
         const auto name = entry.path().stem().string();
         std::uint32_t generation = 0;
         const auto end = name.data() + name.size();
-        if (std::from_chars(name.data(), end, generation).ptr == end && generation != record.generation && generation != before)
+        if (std::from_chars(name.data(), end, generation).ptr == end && generation != record.generation &&
+            generation != before)
             fs::remove(entry.path(), error);
     }
     return {};
+}
+
+void remove_records(const std::string& directory) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(directory, ignored))
+        if (entry.path().extension() == ".json") fs::remove(entry.path(), ignored);
 }
 
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory) {
@@ -101,7 +110,8 @@ PolicyRecord read_record(std::uint32_t generation, const std::string& directory)
         record.files = root.value("files", std::vector<std::string>{});
         record.domains = root.value("domains", std::vector<std::string>{});
         for (const auto& rule : root.value("rules", json::array()))
-            record.rules.push_back({rule.value("name", ""), rule.value("policy", ""), rule.value("at", ""), rule.value("effect", "")});
+            record.rules.push_back(
+                {rule.value("name", ""), rule.value("policy", ""), rule.value("at", ""), rule.value("effect", "")});
     } catch (const json::exception&) {  // somebody edited it: then there are no names
         record = {};
         record.generation = generation;
