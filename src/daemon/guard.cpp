@@ -83,14 +83,15 @@ class Guard {
     Guard(broker::EventLoop& loop, audit::Log& log) : loop_(loop), log_(log) {}
 
     Result<> start(const std::string& policies) {
+        // Before the first look at them: what is mounted from here on is noticed.
+        mounts_ = UniqueFd(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+        if (!mounts_) return fail_errno("cannot open /proc/self/mountinfo");
+        on_mounts_ = BW_TRY(loop_.on_urgent(mounts_, [this] { name_mounts(); }));
         BW_TRY(look());
         if (generation_ == 0) {
             apply(policies);
             BW_TRY(look());
         }
-        mounts_ = UniqueFd(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
-        if (!mounts_) return fail_errno("cannot open /proc/self/mountinfo");
-        on_mounts_ = BW_TRY(loop_.on_urgent(mounts_, [this] { name_mounts(); }));
         return tick();
     }
 
