@@ -245,8 +245,9 @@ static void expect_in_schema(const json& value, const json& schema, const std::s
                           : member.is_boolean() ? "boolean"
                                                 : "integer";
         EXPECT_EQ(of.at("type"), type) << full;
-        if (of.contains("enum"))
+        if (of.contains("enum")) {
             EXPECT_THAT(of.at("enum").get<std::vector<std::string>>(), ::testing::Contains(member)) << full;
+        }
         if (member.is_object()) expect_in_schema(member, of, full);
     }
 }
