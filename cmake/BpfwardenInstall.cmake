@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `make install` puts where.
-install(TARGETS bpfwarden bpfwardend RUNTIME DESTINATION "${CMAKE_INSTALL_SBINDIR}")
+install(TARGETS bpfwarden bpfwardend bpfwarden-guard RUNTIME DESTINATION "${CMAKE_INSTALL_SBINDIR}")
 # Below the prefix, where systemd looks for /usr and /usr/local alike: `pkg-config --variable=systemdsystemunitdir systemd` names
 # the same folder for /usr, and one outside of every other prefix.
 set(BPFWARDEN_SYSTEMD_UNIT_DIR "lib/systemd/system" CACHE STRING "Where systemd's units go, below the prefix")
 install(CODE "set(BPFWARDEN_SBINDIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
-  configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/bpfwardend.service.in\" \"${CMAKE_BINARY_DIR}/bpfwardend.service\" @ONLY)")
-install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
+  foreach(unit bpfwardend bpfwarden-guard)
+    configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/\${unit}.service.in\" \"${CMAKE_BINARY_DIR}/\${unit}.service\" @ONLY)
+  endforeach()")
+install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" "${CMAKE_BINARY_DIR}/bpfwarden-guard.service" packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
 install(FILES packaging/sysusers.d/bpfwarden.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/tmpfiles.d/bpfwarden.conf DESTINATION lib/tmpfiles.d)
 # The library for programs. The preload library has no version: nothing is linked with it.
@@ -32,4 +34,4 @@ endforeach()
 install(FILES completions/bpfwarden.bash DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME bpfwarden)
 install(FILES completions/_bpfwarden DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
 install(FILES completions/bpfwarden.fish DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
-install(FILES README.md CHANGELOG.md SECURITY.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES README.md CHANGELOG.md SECURITY.md docs/audit.schema.json DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -9,7 +9,7 @@ _bpfwarden_verbs() { # of the object $1
     filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
     host) echo 'check' ;;
-    policy) echo 'check show explain diff' ;;
+    policy) echo 'check show explain diff apply confirm rollback status remove' ;;
     session) echo 'list show revoke metrics attach' ;;
     esac
 }
@@ -38,15 +38,20 @@ _bpfwarden_options() { # of the command "$1"
     'policy show') echo '--json --help' ;;
     'policy explain') echo '--domain --open --write --append --op --path --type --identity --net --exec --cgroup --uid --gid --userns --capability --peer --json --help' ;;
     'policy diff') echo '--json --help' ;;
+    'policy apply') echo '--confirm-within --dry-run --json --help' ;;
+    'policy confirm') echo '--json --help' ;;
+    'policy rollback') echo '--json --help' ;;
+    'policy status') echo '--json --help' ;;
+    'policy remove') echo '--json --help' ;;
     'session list') echo '--json --help' ;;
     'session show') echo '--json --help' ;;
     'session revoke') echo '--dry-run --json --help' ;;
     'session metrics') echo '--json --help' ;;
     'session attach') echo '--grant --no-preload --json --help' ;;
     'host check') echo '--require --json --help' ;;
-    'audit tail') echo '--follow --lines --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
-    'audit query') echo '--lines --strict --session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
-    'audit stats') echo '--session --grant --verdict --event --uid --operation --since --until --file --json --help' ;;
+    'audit tail') echo '--follow --lines --session --grant --verdict --domain --path --event --uid --operation --since --until --file --json --help' ;;
+    'audit query') echo '--lines --strict --session --grant --verdict --domain --path --event --uid --operation --since --until --file --json --help' ;;
+    'audit stats') echo '--session --grant --verdict --domain --path --event --uid --operation --since --until --file --json --help' ;;
     *) echo '--json --help --help-all --version' ;;
     esac
 }
@@ -166,12 +171,15 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'policy explain --userns') echo 'word init other' ;;
     'policy explain --capability') echo 'word chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore' ;;
     'policy explain --peer') echo 'nothing' ;;
+    'policy apply --confirm-within') echo 'nothing' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
     'audit tail --session') echo 'nothing' ;;
     'audit tail --grant') echo 'nothing' ;;
-    'audit tail --verdict') echo 'word allowed refused' ;;
+    'audit tail --verdict') echo 'word allowed refused denied would_deny entered' ;;
+    'audit tail --domain') echo 'nothing' ;;
+    'audit tail --path') echo 'nothing' ;;
     'audit tail --event') echo 'nothing' ;;
     'audit tail --uid') echo 'nothing' ;;
     'audit tail --operation') echo 'nothing' ;;
@@ -181,7 +189,9 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'audit query --lines') echo 'nothing' ;;
     'audit query --session') echo 'nothing' ;;
     'audit query --grant') echo 'nothing' ;;
-    'audit query --verdict') echo 'word allowed refused' ;;
+    'audit query --verdict') echo 'word allowed refused denied would_deny entered' ;;
+    'audit query --domain') echo 'nothing' ;;
+    'audit query --path') echo 'nothing' ;;
     'audit query --event') echo 'nothing' ;;
     'audit query --uid') echo 'nothing' ;;
     'audit query --operation') echo 'nothing' ;;
@@ -190,7 +200,9 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'audit query --file') echo 'file' ;;
     'audit stats --session') echo 'nothing' ;;
     'audit stats --grant') echo 'nothing' ;;
-    'audit stats --verdict') echo 'word allowed refused' ;;
+    'audit stats --verdict') echo 'word allowed refused denied would_deny entered' ;;
+    'audit stats --domain') echo 'nothing' ;;
+    'audit stats --path') echo 'nothing' ;;
     'audit stats --event') echo 'nothing' ;;
     'audit stats --uid') echo 'nothing' ;;
     'audit stats --operation') echo 'nothing' ;;
@@ -225,6 +237,7 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'policy explain '*) echo 'file' ;;
     'policy diff '0) echo 'file' ;;
     'policy diff '1) echo 'file' ;;
+    'policy apply '*) echo 'file' ;;
     'session show '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session revoke '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session attach '*) echo 'command' ;;

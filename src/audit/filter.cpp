@@ -34,7 +34,14 @@ bool Filter::matches(const Event& event) const {
     if (!sessions.empty() && !has(sessions, event.text("session"))) return false;
     if (!grants.empty() && !has(grants, event.text("grant"))) return false;
     if (!verdicts.empty() && !has(verdicts, event.text("verdict"))) return false;
-    if (!uids.empty() && !has(uids, event.text("opener.uid")) && !has(uids, event.text("sender.uid"))) return false;
+    if (!domains.empty() && !has(domains, event.text("domain"))) return false;
+    if (!uids.empty() && !has(uids, event.text("opener.uid")) && !has(uids, event.text("sender.uid")) &&
+        !has(uids, event.text("actor.uid")))
+        return false;
+    if (!paths.empty() && !std::ranges::any_of(paths, [&](const auto& glob) {
+            return glob_match(glob, event.text("target.path")) || glob_match(glob, event.text("target.second"));
+        }))
+        return false;
     if (operations.empty()) return true;
     const auto operation = event.text("operation");
     return std::ranges::any_of(operations,

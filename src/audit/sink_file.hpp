@@ -12,6 +12,8 @@
 namespace bpfwarden::audit {
 
 inline constexpr const char* default_log_path = "/var/log/bpfwarden/audit.jsonl";
+// bpfwarden-guard's: two daemons must not rotate one file.
+inline constexpr const char* policy_log_path = "/var/log/bpfwarden/policy.jsonl";
 
 struct FileOptions {
     std::string path = default_log_path;

@@ -17,10 +17,12 @@ static std::string journal_name(std::string_view name) {
     return made;
 }
 
-std::vector<std::string> journal_fields(const Event& event) {
-    const bool warn = event.text("verdict") == "refused" || event.kind == "session_lost" || is_loss(event);
+std::vector<std::string> journal_fields(const Event& event, std::string_view identifier) {
+    const auto verdict = event.text("verdict");
+    const bool warn = verdict == "refused" || verdict == "denied" || verdict == "would_deny" ||
+                      event.kind == "session_lost" || event.kind == "policy_refused" || is_loss(event);
     std::vector<std::string> fields{"MESSAGE=" + summary(event), fmt::format("PRIORITY={}", warn ? 4 : 6),
-                                    "SYSLOG_IDENTIFIER=bpfwardend", "BPFWARDEN_EVENT=" + event.kind,
+                                    fmt::format("SYSLOG_IDENTIFIER={}", identifier), "BPFWARDEN_EVENT=" + event.kind,
                                     fmt::format("BPFWARDEN_SEQ={}", event.seq)};
     for (const auto& [name, value] : event.fields)
         fields.push_back(fmt::format("{}={}", journal_name(name), to_text(value)));
@@ -30,7 +32,7 @@ std::vector<std::string> journal_fields(const Event& event) {
 Written JournalSink::write(std::span<const LogRecord> batch) {
     Written written;
     for (const auto& record : batch) {
-        auto fields = journal_fields(record.event);
+        auto fields = journal_fields(record.event, identifier_);
         std::vector<iovec> pieces;
         pieces.reserve(fields.size());
         for (auto& field : fields) pieces.push_back({field.data(), field.size()});

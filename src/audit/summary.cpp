@@ -52,6 +52,24 @@ std::string program(const Event& event) {
                        digest.empty() ? "" : "sha256:" + digest.substr(0, 12));
 }
 
+// "/tmp/cat(42) → read /etc/passwd: no-secrets (try.toml:8:1)"
+std::string of_policy(const Event& event) {
+    const auto exe = event.text("actor.exe");
+    auto text = fmt::format("{}({}) → {}", exe.empty() ? event.text("actor.comm") : exe, event.text("actor.pid"),
+                            event.text("operation"));
+    for (const auto* name : {"target.path", "target.second", "capability", "signal", "command", "family", "address"})
+        text += part(event, name, "");
+    // Of a socket without an address there is no port either.
+    if (const auto port = event.text("port"); !port.empty()) text += fmt::format(" port {}", port);
+    text += part(event, "peer.pid", "of") + part(event, "peer.domain", "in");
+    if (const auto from = event.text("from_domain"); !from.empty()) return text + fmt::format(" from {}", from);
+    text += ": " + event.text("rule");
+    if (const auto line = event.text("line"); !line.empty()) text += fmt::format(" ({})", line);
+    for (const auto* flag : {"blind", "gains", "in_kernel", "late"})
+        if (event.find(flag) != nullptr) text += fmt::format(", {}", flag);
+    return text;
+}
+
 std::string of_operation(const Event& event) {
     return event.text("operation") + program(event) + part(event, "target", "on") + who(event) + because(event);
 }
@@ -82,6 +100,7 @@ std::string headword(const Event& event) {
 
 std::string description(const Event& event) {
     return printable(event.kind == "gap"                  ? of_gap(event)
+                     : event.kind == "policy"             ? of_policy(event)
                      : event.find("operation") != nullptr ? of_operation(event)
                                                           : of_others(event));
 }
@@ -89,7 +108,8 @@ std::string description(const Event& event) {
 std::string summary(const Event& event) {
     auto text = headword(event);
     if (const auto more = description(event); !more.empty()) text += " " + more;
-    const auto grant = event.text("grant"), session = event.text("session");
+    const auto grant = event.text("grant"), session = event.text("session"), domain = event.text("domain");
+    if (!domain.empty()) return text + fmt::format(" [domain {}]", printable(domain));
     if (!grant.empty()) text += fmt::format(" [grant {}", printable(grant));
     if (!session.empty()) text += fmt::format("{}session {}", grant.empty() ? " [" : ", ", printable(session));
     return grant.empty() && session.empty() ? text : text + "]";

@@ -40,13 +40,21 @@ Result<EventLoop> EventLoop::make() {
 }
 
 Result<EventLoop::Watch> EventLoop::on_readable(FdRef fd, std::function<void()> act) {
+    return on_events(fd, EPOLLIN, std::move(act));
+}
+
+Result<EventLoop::Watch> EventLoop::on_urgent(FdRef fd, std::function<void()> act) {
+    return on_events(fd, EPOLLPRI, std::move(act));
+}
+
+Result<EventLoop::Watch> EventLoop::on_events(FdRef fd, std::uint32_t events, std::function<void()> act) {
     Watch watch;
     watch.state_.reset(new Watch::State{nullptr, std::move(act)});
     const auto callback = [](sd_event_source*, int, std::uint32_t, void* state) {
         return Watch::State::run(static_cast<Watch::State*>(state));
     };
     if (const int r =
-            sd_event_add_io(event_.get(), &watch.state_->source, fd.get(), EPOLLIN, callback, watch.state_.get());
+            sd_event_add_io(event_.get(), &watch.state_->source, fd.get(), events, callback, watch.state_.get());
         r < 0)
         return fail_errno(-r, "sd_event_add_io");
     return watch;

@@ -34,6 +34,8 @@ class EventLoop {
     };
 
     Result<Watch> on_readable(FdRef fd, std::function<void()> act);
+    // What poll(2) calls POLLPRI: how /proc/self/mountinfo says that it has changed.
+    Result<Watch> on_urgent(FdRef fd, std::function<void()> act);
     // The fd must stay open for as long as it is watched.
     Result<Watch> at(std::uint64_t monotonic_ns, std::function<void()> act);
     // The signal must be blocked.
@@ -52,6 +54,7 @@ class EventLoop {
         void operator()(sd_event* event) const;
     };
     explicit EventLoop(sd_event* event) : event_(event) {}
+    Result<Watch> on_events(FdRef fd, std::uint32_t events, std::function<void()> act);
     std::unique_ptr<sd_event, Unref> event_;
 };
 

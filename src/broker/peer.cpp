@@ -14,6 +14,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "kernel/cgroup.hpp"
 #include "kernel/file.hpp"
 #include "kernel/mount.hpp"
 #include "kernel/process.hpp"
@@ -47,27 +48,6 @@ static Result<PidFd> process_of(FdRef socket, pid_t pid) {
     return process;
 }
 
-std::string cgroup_in(std::string_view text) {
-    for (const auto line : split(text, '\n'))
-        if (line.starts_with("0::")) return std::string(line.substr(3));
-    return {};
-}
-
-std::string container_in(std::string_view cgroup) {
-    constexpr std::size_t length = 64;
-    std::size_t run = 0;
-    for (std::size_t i = 0; i <= cgroup.size(); ++i) {
-        const char c = i < cgroup.size() ? cgroup[i] : '/';
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) {
-            ++run;
-            continue;
-        }
-        if (run == length) return std::string(cgroup.substr(i - length, length));
-        run = 0;
-    }
-    return {};
-}
-
 Result<Peer> peer_of(FdRef socket, Spawner& spawner) {
     ucred credentials{};
     socklen_t size = sizeof credentials;
@@ -90,14 +70,14 @@ Result<Peer> peer_of(FdRef socket, Spawner& spawner) {
     if (std::ranges::find(peer.groups, peer.gid) == peer.groups.end()) peer.groups.push_back(peer.gid);
     peer.process = BW_TRY(process_of(socket, peer.pid));
     if (const auto cgroup = kernel::read_file(fmt::format("/proc/{}/cgroup", peer.pid)))
-        peer.cgroup = cgroup_in(*cgroup);
+        peer.cgroup = kernel::cgroup_in(*cgroup);
     if (auto identity = spawner.identify(peer.process)) {
         peer.exe = std::move(identity->exe);
         peer.executable = std::move(identity->executable);
     }
     // What was read by number above was this process's only if it is still there.
     if (!kernel::is_alive(peer.process)) return fail(Code::denied, "the process that connected has ended");
-    peer.container = container_in(peer.cgroup);
+    peer.container = kernel::container_in(peer.cgroup);
     return peer;
 }
 

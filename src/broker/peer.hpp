@@ -34,9 +34,4 @@ Result<Peer> peer_of(FdRef socket, Spawner& spawner);
 // The facts that the grant's subject asks for. Digests of executables are kept by device, inode, ctime and size.
 grant::Opener opener_of(const Peer& peer, const grant::Resolved& grant);
 
-// "0::/a/b" -> "/a/b" from the text of /proc/PID/cgroup.
-std::string cgroup_in(std::string_view text);
-// The container's id in a cgroup path, as container engines write it: 64 hexadecimal digits.
-std::string container_in(std::string_view cgroup);
-
 }  // namespace bpfwarden::broker

@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/filter.hpp"
-#include "audit/reader.hpp"
+#include "audit/logs.hpp"
 #include "cli/command.hpp"
 
 namespace bpfwarden::cli {
@@ -21,16 +22,17 @@ Result<int> audit_stats(const Args& args);
 Result<audit::Filter> audit_filter(const Args& args);
 // --lines
 Result<std::optional<std::size_t>> audit_lines(const Args& args);
-std::string audit_file(const Args& args);
-// audit_file(), from the first line that `filter` could want or from `last_bytes` before its end. Its errors say what
+// --file, or the logs of both daemons.
+std::vector<std::string> audit_files(const Args& args);
+// audit_files(), from the first line that `filter` could want or from `last_bytes` before its end. Its errors say what
 // to do.
-Result<audit::Reader> open_audit(const Args& args, const audit::Filter& filter,
-                                 std::uint64_t last_bytes = ~std::uint64_t{0});
+Result<audit::Logs> open_audit(const Args& args, const audit::Filter& filter,
+                               std::uint64_t last_bytes = ~std::uint64_t{0});
 
 // Says once, on a terminal, that it takes longer than two seconds.
 class AuditProgress {
   public:
-    void at(const audit::Reader& reader);
+    void at(const audit::Logs& logs);
 
   private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

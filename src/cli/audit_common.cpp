@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "audit/json.hpp"
@@ -39,10 +40,14 @@ Result<audit::Filter> audit_filter(const Args& args) {
     filter.kinds = args.values("--event");
     filter.uids = args.values("--uid");
     filter.operations = args.values("--operation");
+    filter.domains = args.values("--domain");
+    filter.paths = args.values("--path");
+    static constexpr std::string_view verdicts[] = {"allowed", "refused", "denied", "would_deny", "entered"};
     for (const auto& verdict : filter.verdicts)
-        if (verdict != "allowed" && verdict != "refused")
-            return fail(Error(Code::usage, fmt::format("there is no verdict {}", quoted(verdict)))
-                            .because("a verdict is allowed or refused"));
+        if (std::ranges::find(verdicts, verdict) == std::end(verdicts))
+            return fail(
+                Error(Code::usage, fmt::format("there is no verdict {}", quoted(verdict)))
+                    .because("sessions have allowed and refused; policies denied, would_deny, allowed and entered"));
     for (auto& uid : filter.uids) uid = std::to_string(BW_TRY(whole_number("--uid", uid)));
     filter.since_ns = BW_TRY(time_of(args, "--since"));
     filter.until_ns = BW_TRY(time_of(args, "--until"));
@@ -55,35 +60,43 @@ Result<std::optional<std::size_t>> audit_lines(const Args& args) {
     return BW_TRY(whole_number("--lines", *text));
 }
 
-std::string audit_file(const Args& args) { return args.value("--file").value_or(audit::default_log_path); }
+std::vector<std::string> audit_files(const Args& args) {
+    if (auto file = args.value("--file")) return {std::move(*file)};
+    return {audit::default_log_path, audit::policy_log_path};
+}
 
-Result<audit::Reader> open_audit(const Args& args, const audit::Filter& filter, std::uint64_t last_bytes) {
-    auto reader = audit::Reader::open(audit_file(args), last_bytes);
-    if (reader) {
-        if (filter.since_ns) reader->skip_before(*filter.since_ns);
-        return reader;
+Result<audit::Logs> open_audit(const Args& args, const audit::Filter& filter, std::uint64_t last_bytes) {
+    auto logs = audit::Logs::open(audit_files(args), last_bytes);
+    if (logs) {
+        if (filter.since_ns) logs->skip_before(*filter.since_ns);
+        return logs;
     }
-    auto error = std::move(reader).error();
+    auto error = std::move(logs).error();
     std::string hint = error.hint();
     if (error.code() == Code::not_found)
-        hint = "bpfwardend writes it: `systemctl status bpfwardend`; or name another with --file";
+        hint =
+            "bpfwardend and bpfwarden-guard write it: `systemctl status bpfwardend bpfwarden-guard`; or name another "
+            "with --file";
     if (error.code() == Code::denied) hint = "read it as root, or as a member of the group bpfwarden";
     return fail(std::move(error).advise(std::move(hint)));
 }
 
-void AuditProgress::at(const audit::Reader& reader) {
+void AuditProgress::at(const audit::Logs& logs) {
     // Looking at the clock costs as much as reading a line.
     if (said_ || ++calls_ % 1024 != 0 || std::chrono::steady_clock::now() - start_ < std::chrono::seconds(2)) return;
     said_ = true;
-    if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "bpfwarden audit: still reading, now {}\n", reader.file());
+    if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "bpfwarden audit: still reading, now {}\n", logs.file());
 }
 
 std::string audit_line(const audit::Event& event, bool json) {
     if (json) return "{\"schema\":\"bpfwarden.audit.event/1\"," + audit::to_json(event).substr(1);
     const auto time = audit::format_time(event.time_ns).substr(0, 23) + "Z";  // milliseconds are enough to look at
     const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : printable(text); };
-    auto line = fmt::format("{}  {:<14} {:<16} {:<6} {}", time, audit::headword(event), or_dash(event.text("grant")),
-                            or_dash(event.text("session")), audit::description(event));
+    // A process works under a grant or in a domain; no event is about both.
+    const auto domain = event.text("domain");
+    auto line = fmt::format("{}  {:<14} {:<16} {:<6} {}", time, audit::headword(event),
+                            or_dash(domain.empty() ? event.text("grant") : domain), or_dash(event.text("session")),
+                            audit::description(event));
     line.erase(line.find_last_not_of(' ') + 1);
     return line;
 }

@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "base/text.hpp"
 #include "cli/audit.hpp"
 
 namespace bpfwarden::cli {
@@ -11,12 +12,12 @@ namespace bpfwarden::cli {
 Result<int> audit_query(const Args& args) {
     const auto filter = BW_TRY(audit_filter(args));
     const auto most = BW_TRY(audit_lines(args));
-    auto reader = BW_TRY(open_audit(args, filter));
+    auto logs = BW_TRY(open_audit(args, filter));
     std::deque<audit::Event> latest;
     std::uint64_t warnings = 0;
     AuditProgress progress;
-    while (auto item = reader.next()) {
-        progress.at(reader);
+    while (auto item = logs.next()) {
+        progress.at(logs);
         if (const auto warning = audit_warning(*item, filter)) {
             ++warnings;
             fmt::print(stderr, "bpfwarden audit query: {}\n", *warning);
@@ -33,7 +34,7 @@ Result<int> audit_query(const Args& args) {
     for (const auto& event : latest) fmt::print("{}\n", audit_line(event, args.json));
     if (warnings == 0 || !args.has("--strict")) return 0;
     return fail(
-        Error(Code::failed, fmt::format("the log is not complete: {}", audit_file(args)))
+        Error(Code::failed, fmt::format("the log is not complete: {}", join(audit_files(args), ", ")))
             .because(fmt::format("{} place{} where something is missing (above)", warnings, warnings == 1 ? "" : "s")));
 }
 

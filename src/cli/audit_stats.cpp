@@ -2,6 +2,7 @@
 // `bpfwarden audit stats`
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -27,14 +28,27 @@ struct Missing {
 
 std::string in_microseconds(std::uint64_t ns) { return fmt::format("{}.{:03} µs", ns / 1000, ns % 1000); }
 
-void print_table(std::string_view title, const Stats::Counts& counts) {
+template <std::size_t N>
+using Columns = std::array<std::pair<std::string_view, std::uint64_t>, N>;
+Columns<2> columns(const audit::Verdicts& of) { return {{{"allowed", of.allowed}, {"refused", of.refused}}}; }
+Columns<3> columns(const audit::Told& of) {
+    return {{{"denied", of.denied}, {"would_deny", of.would_deny}, {"allowed", of.allowed}}};
+}
+
+template <class Counts>
+void print_table(std::string_view title, const Counts& counts) {
     if (counts.empty()) return;
     const auto sorted = audit::by_frequency(counts);
     std::size_t width = title.size();
     for (const auto& [name, _] : sorted) width = std::max(width, std::min<std::size_t>(printable(name).size(), 60));
-    fmt::print("\n{:<{}}  {:>10}  {:>10}\n", title, width, "allowed", "refused");
-    for (const auto& [name, verdicts] : std::span(sorted).first(std::min(sorted.size(), most_rows)))
-        fmt::print("{:<{}}  {:>10}  {:>10}\n", printable(name), width, verdicts.allowed, verdicts.refused);
+    fmt::print("\n{:<{}}", title, width);
+    for (const auto& [column, _] : columns(sorted.front().second)) fmt::print("  {:>10}", column);
+    fmt::print("\n");
+    for (const auto& [name, verdicts] : std::span(sorted).first(std::min(sorted.size(), most_rows))) {
+        fmt::print("{:<{}}", printable(name), width);
+        for (const auto& [_, count] : columns(verdicts)) fmt::print("  {:>10}", count);
+        fmt::print("\n");
+    }
     if (sorted.size() > most_rows) fmt::print("({} more)\n", sorted.size() - most_rows);
 }
 
@@ -44,6 +58,9 @@ void print_people(Stats& stats, const Missing& missing) {
         fmt::print(", {} to {}", audit::format_time(stats.first_ns), audit::format_time(stats.last_ns));
     fmt::print("\n{} operations: {} allowed, {} refused\n", stats.verdicts.all(), stats.verdicts.allowed,
                stats.verdicts.refused);
+    if (stats.told.all() > 0)
+        fmt::print("policies: {} denied, {} would be denied, {} allowed and told\n", stats.told.denied,
+                   stats.told.would_deny, stats.told.allowed);
     if (stats.latencies() > 0) {
         fmt::print("latency:");
         for (const auto percent : percents)
@@ -57,6 +74,9 @@ void print_people(Stats& stats, const Missing& missing) {
     print_table("grant", stats.grants);
     print_table("operation", stats.operations);
     print_table("key", stats.keys);
+    print_table("domain", stats.domains);
+    print_table("rule", stats.rules);
+    print_table("operation of a domain", stats.policy_operations);
     if (stats.kinds.empty()) return;
     fmt::print("\nevent\n");
     for (const auto& [kind, count] : stats.kinds) fmt::print("{:<20}  {:>10}\n", printable(kind), count);
@@ -69,7 +89,15 @@ ordered_json table(std::string_view of, const Stats::Counts& counts) {
     return list;
 }
 
-void print_json(Stats& stats, const Missing& missing, const std::string& file) {
+ordered_json told_table(std::string_view of, const Stats::ToldCounts& counts) {
+    auto list = ordered_json::array();
+    for (const auto& [name, told] : audit::by_frequency(counts))
+        list.push_back(
+            {{of, name}, {"denied", told.denied}, {"would_deny", told.would_deny}, {"allowed", told.allowed}});
+    return list;
+}
+
+void print_json(Stats& stats, const Missing& missing, const std::vector<std::string>& files) {
     const auto time = [&](std::uint64_t ns) {
         return stats.events == 0 ? ordered_json() : ordered_json(audit::format_time(ns));
     };
@@ -82,7 +110,7 @@ void print_json(Stats& stats, const Missing& missing, const std::string& file) {
     }
     const ordered_json document{
         {"schema", "bpfwarden.audit.stats/1"},
-        {"file", file},
+        {"file", join(files, ", ")},
         {"events", stats.events},
         {"from", time(stats.first_ns)},
         {"to", time(stats.last_ns)},
@@ -92,7 +120,15 @@ void print_json(Stats& stats, const Missing& missing, const std::string& file) {
         {"grants", table("grant", stats.grants)},
         {"operations", table("operation", stats.operations)},
         {"keys", table("key", stats.keys)},
-        {"kinds", std::move(kinds)}};
+        {"kinds", std::move(kinds)},
+        {"policies",
+         {{"denied", stats.told.denied},
+          {"would_deny", stats.told.would_deny},
+          {"allowed", stats.told.allowed},
+          {"entered", stats.entered},
+          {"domains", told_table("domain", stats.domains)},
+          {"rules", told_table("rule", stats.rules)},
+          {"operations", told_table("operation", stats.policy_operations)}}}};
     std::puts(document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
 
@@ -100,12 +136,12 @@ void print_json(Stats& stats, const Missing& missing, const std::string& file) {
 
 Result<int> audit_stats(const Args& args) {
     const auto filter = BW_TRY(audit_filter(args));
-    auto reader = BW_TRY(open_audit(args, filter));
+    auto logs = BW_TRY(open_audit(args, filter));
     Stats stats;
     Missing missing;
     AuditProgress progress;
-    while (const auto item = reader.next()) {
-        progress.at(reader);
+    while (const auto item = logs.next()) {
+        progress.at(logs);
         const auto* event = std::get_if<audit::Event>(&*item);
         if (event != nullptr && filter.matches(*event)) stats.add(*event);
         if (!audit_warning(*item, filter)) continue;
@@ -113,7 +149,7 @@ Result<int> audit_stats(const Args& args) {
         if (std::holds_alternative<audit::BadLine>(*item)) ++missing.bad_lines;
         if (event != nullptr) missing.told += event->number("lost").value_or(0);
     }
-    args.json ? print_json(stats, missing, audit_file(args)) : print_people(stats, missing);
+    args.json ? print_json(stats, missing, audit_files(args)) : print_people(stats, missing);
     return 0;
 }
 

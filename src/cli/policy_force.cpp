@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "broker/control.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/policy.hpp"
+#include "enforce/guard_lock.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
 
@@ -55,6 +57,11 @@ Result<int> policy_apply(const Args& args) {
     const auto status = BW_TRY(force.status());
     if (auto written = enforce::write_record(record, status.before); !written)
         fmt::print(stderr, "{}\n", std::move(written).error().text("bpfwarden: warning"));
+    if (!enforce::guard_running(broker::run_directory()))
+        fmt::print(
+            stderr,
+            "bpfwarden: note: no bpfwarden-guard runs: events wait in the kernel, and file systems mounted from now on "
+            "have no names\n");
     if (args.json) {
         fmt::print("{}\n", json{{"schema", "bpfwarden.policy-apply/1"},
                                 {"generation", record.generation},
@@ -90,6 +97,7 @@ Result<int> policy_rollback(const Args& args) {
 Result<int> policy_remove(const Args&) {
     auto force = BW_TRY(enforce::PolicyForce::adopt());
     BW_TRY(force.remove());
+    enforce::remove_records();
     return 0;
 }
 
@@ -98,6 +106,7 @@ Result<int> policy_status(const Args& args) {
     const auto status = BW_TRY(force.status());
     const auto record = enforce::read_record(status.generation);
     const auto hits = BW_TRY(force.hits(status.generation));
+    const auto guard = enforce::guard_running(broker::run_directory());
     if (args.json) {
         json counts = json::array();
         for (const auto& [rule, count] : hits) counts.push_back({{"rule", record.rule(rule)}, {"count", count}});
@@ -112,7 +121,8 @@ Result<int> policy_status(const Args& args) {
                  {"hits", std::move(counts)},
                  {"lost_denials", status.counts.lost_denials},
                  {"lost_others", status.counts.lost_others},
-                 {"blind", status.counts.blind}};
+                 {"blind", status.counts.blind},
+                 {"guard_pid", guard ? json(*guard) : json()}};
         if (status.rollback_in) out["rollback_in_ns"] = status.rollback_in->count();
         fmt::print("{}\n", out.dump(-1, ' ', false, json::error_handler_t::replace));
         return status.generation ? 0 : 1;
@@ -133,6 +143,8 @@ Result<int> policy_status(const Args& args) {
                    status.before ? fmt::format("generation {}", status.before) : "no policy");
     if (status.before) fmt::print("before      generation {}\n", status.before);
     fmt::print("programs    {}\n", status.programs.size());
+    fmt::print("guard       {}\n", guard ? fmt::format("process {} reads events", *guard)
+                                         : "none: events wait in the kernel, new file systems have no names");
     fmt::print("events lost {} of refusals, {} of others\n", status.counts.lost_denials, status.counts.lost_others);
     for (const auto& [rule, count] : hits) fmt::print("{:>11} {}\n", count, record.rule(rule));
     return 0;

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "enforce/event_numbers.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "enforce/policy_mounts.hpp"
 #include "enforce/policy_object.hpp"
@@ -107,12 +108,23 @@ Result<MapFd> PolicyForce::map(const char* name) const {
     return fd;
 }
 
-static Result<UniqueFd> take_lock(const std::string& pins) {
-    // flock() works on any directory, and the lock ends with its process.
-    UniqueFd fd(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return fail_errno(fmt::format("cannot open {}", pins));
-    if (::flock(fd.get(), LOCK_EX)) return fail_errno(fmt::format("cannot lock {}", pins));
-    return fd;
+// flock() works on any directory, and the lock ends with its process. No fd: somebody else has it (only if not `wait`).
+// ENOENT: there is no such directory.
+static Result<UniqueFd> take_lock(const std::string& pins, bool wait = true) {
+    for (;;) {
+        UniqueFd fd(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!fd) return fail_errno(fmt::format("cannot open {}", pins));
+        if (::flock(fd.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB)) {
+            if (errno == EINTR) continue;
+            if (!wait && errno == EWOULDBLOCK) return UniqueFd();
+            return fail_errno(fmt::format("cannot lock {}", pins));
+        }
+        // Whoever had it may have removed the directory.
+        struct stat held{}, there{};
+        if (::fstat(fd.get(), &held) == 0 && ::stat(pins.c_str(), &there) == 0 && held.st_dev == there.st_dev &&
+            held.st_ino == there.st_ino)
+            return fd;
+    }
 }
 
 Result<PolicyForce> PolicyForce::open(const std::string& pins) {
@@ -123,33 +135,58 @@ Result<PolicyForce> PolicyForce::open(const std::string& pins) {
         return fail(Error::from_errno(error.value(), fmt::format("cannot make {}", pins))
                         .advise("mount a bpffs: mount -t bpf bpf /sys/fs/bpf"));
     ::chmod(pins.c_str(), 0700);
-    const UniqueFd directory(::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) return fail_errno(fmt::format("cannot open {}", pins));
-    if (BW_TRY(kernel::file_system_type(directory)) != kernel::bpffs_magic)
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(take_lock(pins));
+    if (BW_TRY(kernel::file_system_type(force.lock_)) != kernel::bpffs_magic)
         return fail(Error(Code::failed, fmt::format("{} is not on a bpffs", pins))
                         .because("programs and maps are kept there, so that no process is needed")
                         .advise("mount -t bpf bpf /sys/fs/bpf"));
-    PolicyForce force(pins);
-    force.lock_ = BW_TRY(take_lock(pins));
     if (std::ranges::any_of(map_names, [&](const char* name) { return !fs::exists(fs::path(pins) / name); }))
         BW_TRY(PolicyObject::make_maps(pins));
-    force.maps_->images = BW_TRY(force.map("images"));
-    force.maps_->control_fd = BW_TRY(force.map("control"));
-    force.maps_->mounted = BW_TRY(force.map("mounted"));
-    force.maps_->hits = BW_TRY(force.map("hits"));
-    void* control = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
-                           MAP_SHARED, force.maps_->control_fd.get(), 0);
-    if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
-    force.maps_->control = static_cast<bw_control*>(control);
-    BW_TRY(force.settle());
+    BW_TRY(force.take_over());
     return force;
 }
 
-Result<PolicyForce> PolicyForce::adopt(const std::string& pins) {
-    std::error_code ignored;
-    if (!fs::exists(fs::path(pins) / "images", ignored))
+Result<> PolicyForce::take_over() {
+    BW_TRY(make_kept_numbers(pins_));
+    maps_->images = BW_TRY(map("images"));
+    maps_->control_fd = BW_TRY(map("control"));
+    maps_->mounted = BW_TRY(map("mounted"));
+    maps_->hits = BW_TRY(map("hits"));
+    void* control = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
+                           MAP_SHARED, maps_->control_fd.get(), 0);
+    if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
+    maps_->control = static_cast<bw_control*>(control);
+    return settle();
+}
+
+static Result<UniqueFd> lock_what_is_there(const std::string& pins, bool wait) {
+    const auto nothing = [] {
         return fail(Error(Code::not_found, "no policy is in force").advise("bpfwarden policy apply FILE"));
-    return open(pins);
+    };
+    auto lock = take_lock(pins, wait);
+    if (!lock) {
+        if (lock.error().number() == ENOENT) return nothing();
+        return lock;
+    }
+    std::error_code ignored;
+    if (*lock && !fs::exists(fs::path(pins) / "images", ignored)) return nothing();
+    return lock;
+}
+
+Result<PolicyForce> PolicyForce::adopt(const std::string& pins) {
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(lock_what_is_there(pins, true));
+    BW_TRY(force.take_over());
+    return force;
+}
+
+Result<std::optional<PolicyForce>> PolicyForce::try_adopt(const std::string& pins) {
+    PolicyForce force(pins);
+    force.lock_ = BW_TRY(lock_what_is_there(pins, false));
+    if (!force.lock_) return std::nullopt;
+    BW_TRY(force.take_over());
+    return force;
 }
 
 Result<std::optional<ForcedImage>> PolicyForce::image(unsigned slot) const {

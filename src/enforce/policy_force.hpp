@@ -2,7 +2,8 @@
 // The policy in force: programs, links and maps pinned on a bpffs, which need no process. Whoever comes next adopts
 // them.
 //
-// Needs root, BPF LSM in the kernel's list, and kernel 6.1. One change at a time: a lock is held from open() on.
+// Needs root, BPF LSM in the kernel's list, and kernel 6.1. One change at a time: a lock is held from open() on, and by
+// nobody for longer than a change takes.
 #pragma once
 
 #include <chrono>
@@ -45,8 +46,10 @@ class PolicyForce {
   public:
     // What is pinned there; nothing decides if nothing was. Makes the directory, and maps if there are none.
     static Result<PolicyForce> open(const std::string& pins = policy_pins);
-    // The same, but an error with Code::not_found if there is nothing to adopt.
+    // The same, but an error with Code::not_found if there is nothing to adopt: nothing is made then.
     static Result<PolicyForce> adopt(const std::string& pins = policy_pins);
+    // The same, for who must not wait: nothing if somebody else has the lock.
+    static Result<std::optional<PolicyForce>> try_adopt(const std::string& pins = policy_pins);
     PolicyForce(PolicyForce&&) noexcept;
     PolicyForce& operator=(PolicyForce&&) noexcept;
     ~PolicyForce();
@@ -84,6 +87,7 @@ class PolicyForce {
   private:
     struct Maps;
     explicit PolicyForce(std::string pins);
+    Result<> take_over();
     Result<> attach(std::uint64_t ops);
     Result<> settle();
     Result<std::size_t> name_mounts(std::span<const ForcedImage* const> images);

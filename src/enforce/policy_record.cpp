@@ -90,6 +90,12 @@ Result<> write_record(const PolicyRecord& record, std::uint32_t before, const st
     return {};
 }
 
+void remove_records(const std::string& directory) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(directory, ignored))
+        if (entry.path().extension() == ".json") fs::remove(entry.path(), ignored);
+}
+
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory) {
     PolicyRecord record;
     record.generation = generation;

@@ -34,6 +34,8 @@ struct PolicyRecord {
 PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string> files);
 // Written whole or not at all. Records of generations that are no longer in force or to go back to are removed.
 Result<> write_record(const PolicyRecord& record, std::uint32_t before, const std::string& directory = policy_records);
+// Generations are counted anew after a policy was removed.
+void remove_records(const std::string& directory = policy_records);
 // An empty one with the generation where there is none.
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory = policy_records);
 

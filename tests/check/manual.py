@@ -84,7 +84,7 @@ def completing(script: Path) -> list[str]:
         (["host", "check", "--require", "btf,tok"], {"btf,token"}, {"token"}),
         (["audit", ""], {"tail", "query", "stats"}, {"check"}),
         (["audit", "tail", "--"], {"--follow", "--lines", "--grant", "--file"}, {"--strict"}),
-        (["audit", "query", "--verdict", ""], {"allowed", "refused"}, {"denied"}),
+        (["audit", "query", "--verdict", ""], {"allowed", "refused", "denied", "would_deny", "entered"}, {"perhaps"}),
         (["audit", "query", "--file", "README.m"], {"README.md"}, set()),
         (["session", ""], {"list", "show", "revoke", "attach"}, {"check"}),
         (["session", "revoke", "--"], {"--dry-run", "--json"}, {"--grant"}),

@@ -21,6 +21,14 @@ SPAWNER_NEEDS = {"bpf", "perfmon", "net_admin", "sys_admin", "sys_ptrace", "setp
 CALLS = {"@system-service", "bpf", "perf_event_open", "seccomp", "fsopen", "fsconfig", "fsmount"}
 
 
+# The guard's mount namespace is the policies', so it must be the machine's: systemd gives another one for each of these.
+OWN_MOUNTS = ("ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateMounts", "PrivateUsers", "ProtectKernelTunables",
+              "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectHostname", "ProtectProc", "ProcSubset", "ReadOnlyPaths",
+              "ReadWritePaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem",
+              "RootDirectory", "RootImage", "MountAPIVFS", "MountFlags", "DynamicUser", "User")
+GUARD_NEEDS = {"bpf", "perfmon", "sys_admin", "dac_read_search"}
+
+
 def settings(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
 
@@ -37,6 +45,16 @@ def needs(service: str, capabilities: set[str]) -> list[str]:
     problems += must(has.get("ExecStart", "").endswith(" --keep-sessions"), "sessions would end at a restart")
     problems += must(has.get("KillMode") == "process", "a restart would kill workers that are not in their openers' cgroups")
     problems += must(has.get("FileDescriptorStoreMax") == str(stored()), "FileDescriptorStoreMax= is not what src/broker/fd_store.hpp counts on")
+    return problems
+
+
+def guard_needs(service: str) -> list[str]:
+    has = settings(service)
+    bounded = {word.lower().removeprefix("cap_") for word in has.get("CapabilityBoundingSet", "").split()}
+    problems = [f"{name}= must not be set: paths would be those of another mount namespace" for name in OWN_MOUNTS if name in has]
+    problems += must(bounded == GUARD_NEEDS, f"CapabilityBoundingSet= is {sorted(bounded)}, and {sorted(GUARD_NEEDS)} is needed")
+    problems += must(has.get("Type") == "notify", "the guard says when it is ready")
+    problems += must({"bpf", "open_by_handle_at"} <= set(has.get("SystemCallFilter", "").split()), "SystemCallFilter= lacks what it does")
     return problems
 
 
@@ -62,13 +80,13 @@ def verify(texts: dict[str, str]) -> list[str]:
     """What systemd says of these units; other units of the machine are not our business."""
     with tempfile.TemporaryDirectory(prefix="bpfwarden-units-") as name:
         folder = Path(name)
-        for program in ("bpfwardend", "bpfwarden"):
+        for program in ("bpfwardend", "bpfwarden", "bpfwarden-guard"):
             (folder / program).write_text("#!/bin/sh\n")
             (folder / program).chmod(0o755)
         for unit, text in texts.items():
             (folder / unit).write_text(text.replace("@BPFWARDEN_SBINDIR@", name))
         status, lines = analyze(folder, "verify", "--man=no", *(f"./{unit}" for unit in texts))
-        problems = [line for line in lines if "bpfwardend" in line]
+        problems = [line for line in lines if "bpfward" in line]
         return problems + must(status == 0 or bool(problems), f"systemd-analyze verify: status {status}: {' '.join(lines)[:200]}")
 
 
@@ -84,6 +102,9 @@ def self_test(service: str, with_systemd: bool) -> list[str]:
     problems += must(bool(needs(service.replace("KillMode=process", "KillMode=mixed"), set())), "killing workers at a restart passes")
     problems += must(bool(needs(service.replace(" CAP_SYS_PTRACE", ""), set())), "a missing capability passes")
     problems += must(bool(needs(service.replace("CAP_BPF", "CAP_BPF CAP_SYS_BOOT"), set())), "one capability too many passes")
+    guard = (UNITS / "bpfwarden-guard.service.in").read_text()
+    problems += must(bool(guard_needs(guard + "\nPrivateTmp=yes\n")), "a mount namespace of the guard's own passes")
+    problems += must(bool(guard_needs(guard.replace(" CAP_DAC_READ_SEARCH", ""))), "a guard that sees no mounts passes")
     if with_systemd:
         unknown = service.replace("Restart=on-failure", "Restart=perhaps")
         problems += must(bool(verify({"bpfwardend.service": unknown})), "a word that systemd does not know passes")
@@ -94,11 +115,13 @@ def self_test(service: str, with_systemd: bool) -> list[str]:
 def main() -> None:
     service, socket = (UNITS / "bpfwardend.service.in").read_text(), (UNITS / "bpfwardend.socket").read_text()
     with_systemd = shutil.which("systemd-analyze") is not None
-    results = {"self-test": self_test(service, with_systemd), "the service": needs(service, grantable()),
+    guard = (UNITS / "bpfwarden-guard.service.in").read_text()
+    results = {"self-test": self_test(service, with_systemd), "the service": needs(service, grantable()), "the guard": guard_needs(guard),
                "the socket": must("ListenSequentialPacket=/run/bpfwarden/control" in socket and "SocketMode=0600" in socket
                                   and "FileDescriptorName=control" in socket, "its path, mode or name is not the daemon's")}
     if with_systemd:
-        results["systemd-analyze verify"] = verify({"bpfwardend.service": service, "bpfwardend.socket": socket})
+        results["systemd-analyze verify"] = verify({"bpfwardend.service": service, "bpfwardend.socket": socket,
+                                                    "bpfwarden-guard.service": guard})
         results["systemd-analyze security"] = security(service)
     else:
         print("skip systemd-analyze: systemd-analyze is not installed")

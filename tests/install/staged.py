@@ -80,13 +80,14 @@ def look(stage: Path, scratch: Path) -> None:
     version = re.search(r"project\(bpfwarden VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
     program = stage / "usr/sbin/bpfwarden"
 
-    wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/lib/sysusers.d/bpfwarden.conf", "usr/lib/tmpfiles.d/bpfwarden.conf",
+    wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/sbin/bpfwarden-guard", "usr/lib/sysusers.d/bpfwarden.conf",
+              "usr/lib/tmpfiles.d/bpfwarden.conf", "usr/lib/systemd/system/bpfwarden-guard.service",
               "usr/lib/systemd/system/bpfwardend.service", "usr/lib/systemd/system/bpfwardend.socket"]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
     wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp", "filter.h", "filter.hpp", "seccomp_filter.h")]
     wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",
                                                                         "pkgconfig/bpfwarden.pc")]
-    wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
+    wanted += [f"usr/share/doc/bpfwarden/{name}" for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "audit.schema.json")]
     check("what must be there", [f"{name} is missing" for name in wanted if not (stage / name).is_file()])
     check("nothing outside the prefix", [str(p.relative_to(stage)) for p in files if p.relative_to(stage).parts[0] not in ("usr", "etc")])
     check("manual pages", pages(stage))

@@ -37,7 +37,8 @@ TEST_F(AuditCli, StatusForEachOutcome) {
         const auto none = run({verb, "--file", "none.jsonl"});
         EXPECT_EQ(none.status, 5);
         EXPECT_THAT(none.out, IsEmpty());
-        EXPECT_THAT(none.err, HasSubstr("No such file or directory (ENOENT)\n  bpfwardend writes it"));
+        EXPECT_THAT(none.err,
+                    HasSubstr("No such file or directory (ENOENT)\n  bpfwardend and bpfwarden-guard write it"));
         EXPECT_EQ(lines(none.err), 3);
         EXPECT_EQ(run({verb, "--file", "."}).status, 6) << "a folder";
     }
@@ -45,7 +46,7 @@ TEST_F(AuditCli, StatusForEachOutcome) {
                                                                    {"query", "--lines", "-1"},
                                                                    {"query", "--lines", "x"},
                                                                    {"query", "--uid", "root"},
-                                                                   {"query", "--verdict", "denied"},
+                                                                   {"query", "--verdict", "perhaps"},
                                                                    {"query", "--since", "1h", "--since", "2h"},
                                                                    {"stats", "--lines", "3"},
                                                                    {"stats", "x"}})

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/peer.hpp"
+#include "kernel/cgroup.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
-namespace bpfwarden::broker {
+#include <string>
 
-TEST(Peer, CgroupIsTheUnifiedHierarchys) {
+#include "kernel/file.hpp"
+
+namespace bpfwarden::kernel {
+
+TEST(Cgroup, CgroupIsTheUnifiedHierarchys) {
     EXPECT_EQ(cgroup_in("0::/system.slice/a.service\n"), "/system.slice/a.service");
     EXPECT_EQ(cgroup_in("3:cpu:/x\n1:name=systemd:/y\n0::/z\n"), "/z");
     EXPECT_EQ(cgroup_in("1:cpu:/x\n"), "");
     EXPECT_EQ(cgroup_in(""), "");
 }
 
-TEST(Peer, ContainersAreKnownByTheirCgroup) {
+TEST(Cgroup, ContainersAreKnownByTheirCgroup) {
     const std::string id(64, 'a');
     EXPECT_EQ(container_in("/system.slice/docker-" + id + ".scope"), id);
     EXPECT_EQ(container_in("/machine.slice/libpod-" + id + ".scope/container"), id);
@@ -22,4 +27,4 @@ TEST(Peer, ContainersAreKnownByTheirCgroup) {
     EXPECT_EQ(container_in("/user.slice"), "");
 }
 
-}  // namespace bpfwarden::broker
+}  // namespace bpfwarden::kernel
