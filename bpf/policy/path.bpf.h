@@ -5,8 +5,8 @@
  *
  * Soundness: a name counts only if nothing was renamed between the first and the last read of it (rename_lock's sequence, which each
  * d_move() changes before and after). What is kept about a directory (the automaton's state after its path) is kept with that sequence, the
- * image's generation, the count of mounts and a time, and is void when any of these differs: 2^31 renames, after which the sequence would
- * repeat, take longer than the time's unit. The words of an entry are written one by one by several processors at once; the last one
+ * image's generation, the count of mounts, whether the domain names files by their own root, and a time, and is void when any of these
+ * differs: 2^31 renames, after which the sequence would repeat, take longer than the time's unit. The words of an entry are written one by one by several processors at once; the last one
  * binds them together. A file's own name is read each time: link and unlink change no sequence.
  */
 #ifndef BPFWARDEN_POLICY_PATH_BPF_H
@@ -17,11 +17,15 @@
 extern const void rename_lock __ksym;
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak; /* 6.2 */
 
-#define SB_NOUSER (1ul << 31) /* pipes, sockets, memfds: no user can mount it */
+#define SB_NOUSER    (1ul << 31) /* pipes, sockets, memfds: no user can mount it */
+#define SB_KERNMOUNT (1ul << 22) /* the kernel's own mount: huge pages without a file */
+#define S_IFMT       0170000
+#define S_IFREG      0100000
+#define S_IFDIR      0040000
 #define BW_WALKS 8 /* a walk that a rename interrupted is repeated this often */
 
 struct bw_directory {
-	__u64 image;  /* generation, mounts */
+	__u64 image;  /* generation, mounts, whether by the domain's own root */
 	__u64 moment; /* rename sequence, era */
 	__u64 state;  /* state, check */
 };
@@ -53,7 +57,7 @@ static __always_inline __u32 bw_era(void)
 
 /* When and by what image a state was found. */
 struct bw_stamp {
-	__u64 image;  /* generation, mounts */
+	__u64 image;  /* generation, mounts, whether by the domain's own root */
 	__u64 moment; /* rename sequence, era */
 };
 
@@ -207,6 +211,25 @@ static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *
 	return state;
 }
 
+/*
+ * State of what is in no directory: the root of a superblock; a memfd, a pipe, System V shared memory, which have a name all the same; or a
+ * file that was opened by its handle while no name of it was known. What that one is called cannot be told.
+ */
+static __noinline __u32 bw_top(struct bw_view *view, struct dentry *dentry)
+{
+	struct super_block *sb = dentry->d_sb;
+	struct inode *inode = dentry->d_inode;
+	__u32 state;
+
+	if (sb->s_root != dentry && inode && (inode->i_mode & S_IFMT) != S_IFDIR) {
+		if (!(sb->s_flags & (SB_NOUSER | SB_KERNMOUNT)))
+			return BW_STEP_BROKEN;
+		state = bw_superblock(view, sb);
+		return state < BW_STEP_BROKEN ? bw_step_name(view, state, dentry->d_name.name, dentry->d_name.len) : state;
+	}
+	return bw_superblock(view, sb);
+}
+
 struct bw_descent {
 	struct bw_view *view;
 	struct bw_work *work;
@@ -276,10 +299,11 @@ static __always_inline long bw_read_path(struct bw_reading *reading, bool by_pat
 	if (sequence & 1)
 		return 0;
 	if (parent == dentry) {
-		state = bw_superblock(view, dentry->d_sb);
+		state = bw_top(view, dentry);
 	} else {
 		struct bw_stamp stamp = {
-			.image = (__u64)view->head->generation << 32 | view->mounts,
+			.image = (__u64)view->head->generation << 32 | ((__u64)view->mounts << 1 & 0xffffffff) |
+				 !!(view->domain->flags & BW_DOMAIN_OWN_ROOT),
 			.moment = (__u64)sequence << 32 | bw_era(),
 		};
 		struct inode *inode = parent->d_inode;
