@@ -184,12 +184,24 @@ static __always_inline __u32 bw_step_name(struct bw_view *view, __u32 state, con
 	}
 }
 
+/* State at the root of a superblock that is mounted nowhere. 0: no pattern speaks of its type. */
+static __noinline __u32 bw_detached(struct bw_view *view, struct super_block *sb)
+{
+	long length;
+
+	/* bpf_probe_read_kernel_str() counts the final zero; no type has a name so long that it would be cut. */
+	__builtin_memset(view->words, 0, sizeof(view->words));
+	length = bpf_probe_read_kernel_str(view->words, BW_EDGE_INLINE + 1, BPF_CORE_READ(sb, s_type, name));
+	if (length < 2)
+		return BW_STEP_BROKEN;
+	return bw_step_short(view, view->head->detached, length - 1);
+}
+
 /* State at the root of a superblock. */
 static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *sb)
 {
 	__u32 device = sb->s_dev;
 	__u32 state;
-	long length;
 
 	if (!(view->domain->flags & BW_DOMAIN_OWN_ROOT)) {
 		struct bw_mounted *place = bpf_map_lookup_elem(&mounted, &device);
@@ -199,12 +211,7 @@ static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *
 				if (place->in[i].generation == view->head->generation)
 					return place->in[i].state;
 	}
-	/* bpf_probe_read_kernel_str() counts the final zero; no type has a name so long that it would be cut. */
-	__builtin_memset(view->words, 0, sizeof(view->words));
-	length = bpf_probe_read_kernel_str(view->words, BW_EDGE_INLINE + 1, BPF_CORE_READ(sb, s_type, name));
-	if (length < 2)
-		return BW_STEP_BROKEN;
-	state = bw_step_short(view, view->head->detached, length - 1);
+	state = bw_detached(view, sb);
 	/* No pattern speaks of this type. What nobody can mount has no place that a pattern could have meant; what can be mounted, had. */
 	if (!state && !(BPF_CORE_READ(sb, s_flags) & SB_NOUSER))
 		return BW_STEP_BROKEN;
@@ -224,7 +231,8 @@ static __noinline __u32 bw_top(struct bw_view *view, struct dentry *dentry)
 	if (sb->s_root != dentry && inode && (inode->i_mode & S_IFMT) != S_IFDIR) {
 		if (!(sb->s_flags & (SB_NOUSER | SB_KERNMOUNT)))
 			return BW_STEP_BROKEN;
-		state = bw_superblock(view, sb);
+		/* No user has made it a place. (Namespaces' files are not SB_NOUSER, as they can be bind-mounted.) */
+		state = bw_detached(view, sb);
 		return state < BW_STEP_BROKEN ? bw_step_name(view, state, dentry->d_name.name, dentry->d_name.len) : state;
 	}
 	return bw_superblock(view, sb);

@@ -89,7 +89,8 @@ TEST_F(PolicyDescriptors, PassedFromOutside) {
     expect_refused(take, {std::to_string(theirs.get()), "again"});
 }
 
-// --- handles ----------------------------------------------------------------------------------------------------------
+// --- handles
+// ----------------------------------------------------------------------------------------------------------
 
 struct Handle {
     unsigned bytes = sizeof data;
@@ -135,7 +136,8 @@ TEST_F(PolicyDescriptors, OpenedByHandle) {
     fs::remove_all("/bpfwarden/evade");
 }
 
-// --- programs without a name ------------------------------------------------------------------------------------------
+// --- programs without a name
+// ------------------------------------------------------------------------------------------
 
 // A copy of busybox that "cats" the word, run from a descriptor. 1: cat failed.
 int run_from_memory(const Words& words) {
@@ -145,8 +147,10 @@ int run_from_memory(const Words& words) {
     for (ssize_t n; (n = ::read(from, buffer, sizeof buffer)) > 0;)
         if (::write(memory, buffer, static_cast<std::size_t>(n)) != n) return 201;
     char* argv[] = {const_cast<char*>("cat"), const_cast<char*>(words.at(0).c_str()), nullptr};
-    if (words.at(1) == "proc") ::execv(self(memory).c_str(), argv);
-    else ::fexecve(memory, argv, environ);
+    if (words.at(1) == "proc")
+        ::execv(self(memory).c_str(), argv);
+    else
+        ::fexecve(memory, argv, environ);
     return errno;
 }
 
@@ -180,7 +184,8 @@ TEST_F(PolicyDescriptors, DeletedProgram) {
     expect_permitted(run_deleted, {open_place + "file"});
 }
 
-// --- tasks ------------------------------------------------------------------------------------------------------------
+// --- tasks
+// ------------------------------------------------------------------------------------------------------------
 
 TEST_F(PolicyDescriptors, ThreadsAndChildren) {
     expect_refused([](const Words&) {
@@ -194,7 +199,8 @@ TEST_F(PolicyDescriptors, ThreadsAndChildren) {
         return wait_for(pid);
     });
     expect_refused([](const Words&) {
-        const auto pid = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID, nullptr, nullptr, nullptr, 0));
+        const auto pid =
+            static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID, nullptr, nullptr, nullptr, 0));
         if (pid == 0) ::_exit(read_file(secret));
         return wait_for(pid);
     });
@@ -202,16 +208,19 @@ TEST_F(PolicyDescriptors, ThreadsAndChildren) {
 
 TEST_F(PolicyDescriptors, AThreadExecutesAnotherProgram) {
     // The thread becomes the process; threads that run at the same time go away.
-    expect_refused([](const Words&) -> int {
-        std::thread([] {
-            char* argv[] = {const_cast<char*>("cat"), const_cast<char*>(secret.c_str()), nullptr};
-            ::execv("/bin/busybox", argv);
-        }).detach();
-        for (;;) ::pause();
-    }, {}, 1);
+    expect_refused(
+        [](const Words&) -> int {
+            std::thread([] {
+                char* argv[] = {const_cast<char*>("cat"), const_cast<char*>(secret.c_str()), nullptr};
+                ::execv("/bin/busybox", argv);
+            }).detach();
+            for (;;) ::pause();
+        },
+        {}, 1);
 }
 
-// --- io_uring ---------------------------------------------------------------------------------------------------------
+// --- io_uring
+// ---------------------------------------------------------------------------------------------------------
 
 #define SKIP_WITHOUT_IO_URING() \
     if (!Uring().works()) GTEST_SKIP() << "this kernel has no io_uring"

@@ -18,9 +18,9 @@ namespace bpfwarden::test {
 
 using Words = std::vector<std::string>;
 
-inline const std::string room = "/run/evade/";            // tmpfs
-inline const std::string secret = room + "secret/file";   // "actor" may not read, write, change or execute what is here
-inline const std::string open_place = room + "open/";     // anybody may do anything here
+inline const std::string room = "/run/evade/";           // tmpfs
+inline const std::string secret = room + "secret/file";  // "actor" may not read, write, change or execute what is here
+inline const std::string open_place = room + "open/";    // anybody may do anything here
 inline constexpr const char* actor = "actor";
 inline constexpr const char* strict = "strict";
 inline constexpr const char* nobody = "nobody";

@@ -22,7 +22,8 @@ class Uring {
         const std::size_t sent = params_.sq_off.array + params_.sq_entries * sizeof(unsigned);
         const std::size_t done = params_.cq_off.cqes + params_.cq_entries * sizeof(io_uring_cqe);
         sent_ = map(sent > done ? sent : done, IORING_OFF_SQ_RING);
-        entries_ = static_cast<io_uring_sqe*>(static_cast<void*>(map(params_.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES)));
+        entries_ = static_cast<io_uring_sqe*>(
+            static_cast<void*>(map(params_.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES)));
     }
     Uring(const Uring&) = delete;
     ~Uring() {
