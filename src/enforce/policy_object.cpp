@@ -52,7 +52,8 @@ int Said::take(enum libbpf_print_level level, const char* format, va_list values
     if (!listening || level == LIBBPF_DEBUG) return 0;
     char line[2048];
     const int length = std::vsnprintf(line, sizeof line, format, values);
-    if (length > 0) listening->text.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
+    if (length > 0)
+        listening->text.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
     if (listening->text.size() > 16384) listening->text.erase(0, listening->text.size() - 8192);
     return length;
 }
@@ -124,16 +125,18 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, std::uint64_t o
     }
     PolicyObject made;
     made.pins_ = pins;
+    if (wanted.empty()) return made;  // another policy for the same hooks: nothing to read, nothing to load
     made.object_.reset(BW_TRY(open_object(pins)).release());
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, made.object_.get())
-        ::bpf_program__set_autoload(program, wanted.contains(std::string_view(::bpf_program__name(program))));
+    bpf_object__for_each_program(program, made.object_.get())::bpf_program__set_autoload(
+        program, wanted.contains(std::string_view(::bpf_program__name(program))));
     if (const int error = ::bpf_object__load(made.object_.get()); error)
         return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(listen.end()));
     return made;
 }
 
 Result<> PolicyObject::attach() {
+    if (!object_) return {};
     const Listen listen;
     std::vector<std::unique_ptr<bpf_link, int (*)(bpf_link*)>> links;
     std::vector<std::string> pinned;

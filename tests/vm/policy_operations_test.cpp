@@ -281,6 +281,27 @@ paths = ["/run/evade/open/#*"]
     apply(usual_rules);
 }
 
+// The one who is to have a file's signals, and which: no operation is asked about that.
+int signal_by_file(const Words& words) {
+    const pid_t other = std::stoi(words.at(0));
+    int ends[2];
+    if (::kill(other, 0) == 0 || errno != EACCES) return 200;
+    if (::pipe(ends) || ::fcntl(ends[0], F_SETOWN, other) || ::fcntl(ends[0], F_SETSIG, SIGTERM) ||
+        ::fcntl(ends[0], F_SETFL, O_ASYNC))
+        return errno;
+    return ::write(ends[1], "x", 1) == 1 ? 0 : errno;
+}
+
+TEST_F(PolicyOperations, FactSignalsOfFilesAreNoSignals) {
+    apply(usual_rules + "[[rule]]\ndomains = [\"actor\"]\ndeny = [\"signal\"]\n");
+    const pid_t other = start(nobody, [](const Words&) { return ::pause(); });
+    expect_permitted(signal_by_file, {std::to_string(other)});
+    int status = 0;
+    ASSERT_EQ(::waitpid(other, &status, 0), other);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    apply(usual_rules);
+}
+
 int contact(const Words& words) {
     return address_act(words.at(0) == "6" ? AF_INET6 : AF_INET, words.at(1).c_str(), 9, false, words.at(2) == "send");
 }
