@@ -57,6 +57,7 @@ struct super_block {
 	unsigned long s_magic;
 	struct file_system_type *s_type;
 	struct user_namespace *s_user_ns;
+	struct dentry *s_root;
 };
 
 struct inode {
@@ -121,6 +122,9 @@ struct bpf_local_storage_data {
 };
 struct bpf_local_storage { struct bpf_local_storage_data *cache[16]; };
 struct bpf_local_storage_map { __u16 cache_idx; };
+struct io_uring_task;
+struct core_state;
+struct signal_struct { struct core_state *core_state; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 struct task_struct {
@@ -135,6 +139,8 @@ struct task_struct {
 	struct bpf_local_storage *bpf_storage;
 	struct nsproxy *nsproxy;
 	unsigned int flags;
+	struct io_uring_task *io_uring;
+	struct signal_struct *signal;
 };
 
 struct linux_binprm {

@@ -106,13 +106,22 @@ static __always_inline int bw_judge_blind(struct bw_view *view, struct bw_object
 	return bw_answer(view, object, &outcome);
 }
 
-/* Whether the kernel does this with other credentials than the task's: an overlay on its layers. Tasks in a domain get no
- * io_uring personalities (uring_override_creds), the one way for a task to do that itself. */
+#define PF_IO_WORKER 0x10
+
+/*
+ * Whether the kernel does this with other credentials than the task's: an overlay on its layers. Two things that a task asks for by name have
+ * that, too, and do not count. io_uring works with the credentials of when a request was made: a worker that is older than a change of them,
+ * or the task itself with a request that waited. And a core file is written with a copy. (Personalities are refused: uring_override_creds.)
+ */
 static __always_inline __u8 bw_on_behalf(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return task->cred != task->real_cred ? BW_EVENT_IN_KERNEL : 0;
+	if (task->cred == task->real_cred || task->flags & PF_IO_WORKER || task->signal->core_state)
+		return 0;
+	if (bpf_core_field_exists(task->io_uring) && task->io_uring)
+		return 0;
+	return BW_EVENT_IN_KERNEL;
 }
 
 /* A hook, and a number that says more about what it was called for. */

@@ -330,10 +330,20 @@ int BPF_PROG(mmap_file_by_path, struct file *file, unsigned long reqprot, unsign
 	return bw_mapped(file, prot, true);
 }
 
+/* Memory in the form of a file that is in no directory: shared memory, with and without a name, and memfds. */
+static __always_inline bool bw_is_memory(struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+
+	return BPF_CORE_READ(dentry, d_parent) == dentry;
+}
+
 SEC("?lsm/mmap_file")
 int BPF_PROG(mmap_anonymous, struct file *file, unsigned long reqprot, unsigned long prot)
 {
-	return !file && prot & PROT_EXEC ? bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot) : 0;
+	if (!(prot & PROT_EXEC) || (file && !bw_is_memory(file)))
+		return 0;
+	return bw_plain(BW_HOOK_MMAP_FILE, BW_OP_MAP_ANON_EXEC, prot);
 }
 
 static __always_inline int bw_protected(struct vm_area_struct *vma, unsigned long prot, bool by_path)
@@ -364,7 +374,9 @@ int BPF_PROG(file_mprotect_by_path, struct vm_area_struct *vma, unsigned long re
 SEC("?lsm/file_mprotect")
 int BPF_PROG(mprotect_anonymous, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
 {
-	if (!(prot & PROT_EXEC) || (BPF_CORE_READ(vma, vm_file) && !BPF_CORE_READ(vma, anon_vma)))
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+
+	if (!(prot & PROT_EXEC) || (file && !BPF_CORE_READ(vma, anon_vma) && !bw_is_memory(file)))
 		return 0;
 	return bw_plain(BW_HOOK_FILE_MPROTECT, BW_OP_MAP_ANON_EXEC, prot);
 }

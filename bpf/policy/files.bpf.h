@@ -9,9 +9,8 @@
 #define FMODE_WRITE  0x2
 #define FMODE_EXEC   0x20 /* in f_flags as in f_mode; no user can set it in an open */
 #define O_APPEND     02000
-#define S_IFMT       0170000
-#define S_IFREG      0100000
-#define S_IFDIR      0040000
+#define O_TMPFILE    020000000 /* without O_DIRECTORY, which always comes with it */
+#define RENAME_EXCHANGE 2
 
 static __always_inline __u32 bw_state_of_file(struct bw_view *view, struct file *file, bool by_path)
 {
@@ -26,6 +25,8 @@ static __always_inline __u64 bw_open_ops(struct file *file)
 		ops |= BW_OP_READ;
 	if (file->f_mode & FMODE_WRITE)
 		ops |= file->f_flags & O_APPEND ? BW_OP_APPEND : BW_OP_WRITE;
+	if (file->f_flags & O_TMPFILE) /* the one way to make a file that path_mknod does not see */
+		ops |= BW_OP_CREATE;
 	return ops;
 }
 
@@ -201,10 +202,12 @@ int BPF_PROG(path_chroot, struct path *path)
 	return bw_one(path->dentry, BW_HOOK_PATH_CHROOT, BW_OP_CHROOT, 0);
 }
 
-static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work, struct dentry *old, struct dentry *new, __u32 hook)
+static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work, struct dentry *old, struct dentry *new, __u64 what)
 {
+	__u32 hook = what;
+	bool exchange = what >> 32 & RENAME_EXCHANGE;
 	__u64 op = hook == BW_HOOK_PATH_LINK ? BW_OP_LINK : BW_OP_RENAME;
-	struct bw_object object = {.hook = hook, .ops = op, .dentry = old, .second = new};
+	struct bw_object object = {.hook = hook, .detail = what >> 32, .ops = op, .dentry = old, .second = new};
 	struct bw_outcome gains = {};
 	struct inode *inode;
 	__u64 permitted;
@@ -222,7 +225,7 @@ static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work,
 	object.set = set;
 	object.dentry = new;
 	object.second = old;
-	if (op == BW_OP_RENAME && BPF_CORE_READ(new, d_inode))
+	if (op == BW_OP_RENAME && !exchange && BPF_CORE_READ(new, d_inode))
 		object.ops |= BW_OP_DELETE;
 	refused = bw_judge(view, &object, &work->gets);
 	if (refused || object.flags & BW_EVENT_IN_KERNEL)
@@ -251,10 +254,12 @@ static __noinline int bw_judge_names(struct bw_view *view, struct bw_work *work,
  * A file gets another name. What the new name permits, the old one must permit too, or the rename would be the way around the rule; and a
  * directory in which a deny rule could match something must keep the place that the rule speaks of.
  */
-static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook)
+static __always_inline int bw_second_name(struct dentry *old, struct dentry *new, __u32 hook, __u32 flags)
 {
 	struct bw_view view;
 	struct bw_work *work;
+	__u32 from;
+	int refused;
 
 	if (!bw_confined(&view))
 		return 0;
@@ -263,19 +268,27 @@ static __always_inline int bw_second_name(struct dentry *old, struct dentry *new
 		return -ENOMEM;
 	work->from = bw_path(&view, old);
 	work->to = bw_path(&view, new);
-	return bw_judge_names(&view, work, old, new, hook);
+	refused = bw_judge_names(&view, work, old, new, bw_what(hook, flags));
+	if (refused || !(flags & RENAME_EXCHANGE))
+		return refused;
+	/* One call of the hook for both (from 5.19): the other file gets the first one's name. */
+	from = work->from;
+	work->from = work->to;
+	work->to = from;
+	return bw_judge_names(&view, work, new, old, bw_what(hook, flags));
 }
 
 SEC("?lsm/path_rename")
-int BPF_PROG(path_rename, struct path *old_directory, struct dentry *old, struct path *new_directory, struct dentry *new)
+int BPF_PROG(path_rename, struct path *old_directory, struct dentry *old, struct path *new_directory, struct dentry *new,
+	     unsigned int flags)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_RENAME);
+	return bw_second_name(old, new, BW_HOOK_PATH_RENAME, flags);
 }
 
 SEC("?lsm/path_link")
 int BPF_PROG(path_link, struct dentry *old, struct path *new_directory, struct dentry *new)
 {
-	return bw_second_name(old, new, BW_HOOK_PATH_LINK);
+	return bw_second_name(old, new, BW_HOOK_PATH_LINK, 0);
 }
 
 /* The dentry's place in the arguments: one later where they begin with a mount's ids (6.3: mnt_idmap; before: user_namespace). */

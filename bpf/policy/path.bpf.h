@@ -5,10 +5,10 @@
  *
  * Soundness: a name counts only if nothing was renamed between the first and the last read of it (rename_lock's sequence, which each
  * d_move() changes before and after). What is kept about a directory (the automaton's state after its path) is kept with that sequence, the
- * image's generation, the count of mounts and a time, and is void when any of these differs: 2^31 renames, after which the sequence would
- * repeat, take longer than the time's unit. The words of an entry are written one by one by several processors at once; the last one
- * binds them together. A file's own name is read each time: link and unlink change no sequence. What is kept for names is kept with their
- * directory, and so for what they are in it, not for an inode or a dentry that could be another's tomorrow.
+ * image's generation, the count of mounts, whether the domain names files by their own root, and a time, and is void when any of these
+ * differs: 2^31 renames, after which the sequence would repeat, take longer than the time's unit. The words of an entry are written one by one by several processors at once; the last one
+ * binds them together. A file's own name is read each time: link and unlink change no sequence. What is kept for names is kept with
+ * their directory, and so for what they are in it, not for an inode or a dentry that could be another's tomorrow.
  */
 #ifndef BPFWARDEN_POLICY_PATH_BPF_H
 #define BPFWARDEN_POLICY_PATH_BPF_H
@@ -17,7 +17,11 @@
 
 extern const void rename_lock __ksym;
 
-#define SB_NOUSER (1ul << 31) /* pipes, sockets, memfds: no user can mount it */
+#define SB_NOUSER    (1ul << 31) /* pipes, sockets, memfds: no user can mount it */
+#define SB_KERNMOUNT (1ul << 22) /* the kernel's own mount: huge pages without a file */
+#define S_IFMT       0170000
+#define S_IFREG      0100000
+#define S_IFDIR      0040000
 #define BW_WALKS 8 /* a walk that a rename interrupted is repeated this often */
 
 /* What passed in silence for a name in a directory: operations of one domain. */
@@ -30,7 +34,7 @@ struct bw_quiet_name {
 };
 
 struct bw_directory {
-	__u64 image;  /* generation, mounts */
+	__u64 image;  /* generation, mounts, whether by the domain's own root */
 	__u64 moment; /* rename sequence, era */
 	__u64 state;  /* state, check */
 	struct bw_quiet_name names[BW_QUIET_NAMES];
@@ -55,7 +59,7 @@ static __always_inline __u32 bw_era(void)
 
 /* When and by what image a state was found. */
 struct bw_stamp {
-	__u64 image;  /* generation, mounts */
+	__u64 image;  /* generation, mounts, whether by the domain's own root */
 	__u64 moment; /* rename sequence, era */
 };
 
@@ -164,7 +168,7 @@ static __always_inline bool bw_is_quiet(struct inode *directory, struct dentry *
 	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
 	struct bw_quiet_name name, *kept;
 
-	if (!entry || (entry->image ^ stamp.image) | (entry->moment ^ stamp.moment) || !bw_quiet_name(&name, dentry))
+	if (!entry || ((entry->image ^ stamp.image) & ~1ull) | (entry->moment ^ stamp.moment) || !bw_quiet_name(&name, dentry))
 		return false;
 	name.domain = domain;
 	kept = &entry->names[bw_quiet_slot(&name) & (BW_QUIET_NAMES - 1)];
@@ -179,7 +183,7 @@ static __always_inline void bw_keep_quiet(struct inode *directory, struct dentry
 	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
 	struct bw_quiet_name name, *kept;
 
-	if (!entry || entry->image != stamp.image || entry->moment != stamp.moment || !bw_quiet_name(&name, dentry))
+	if (!entry || (entry->image ^ stamp.image) & ~1ull || entry->moment != stamp.moment || !bw_quiet_name(&name, dentry))
 		return;
 	name.domain = domain;
 	name.ops = ops;
@@ -300,12 +304,24 @@ static __always_inline __u32 bw_step_name(struct bw_view *view, __u32 state, con
 	}
 }
 
+/* State at the root of a superblock that is mounted nowhere. 0: no pattern speaks of its type. */
+static __noinline __u32 bw_detached(struct bw_view *view, struct super_block *sb)
+{
+	long length;
+
+	/* bpf_probe_read_kernel_str() counts the final zero; no type has a name so long that it would be cut. */
+	__builtin_memset(view->words, 0, sizeof(view->words));
+	length = bpf_probe_read_kernel_str(view->words, BW_EDGE_INLINE + 1, BPF_CORE_READ(sb, s_type, name));
+	if (length < 2)
+		return BW_STEP_BROKEN;
+	return bw_step_short(view, view->head->detached, length - 1);
+}
+
 /* State at the root of a superblock. */
 static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *sb)
 {
 	__u32 device = sb->s_dev;
 	__u32 state;
-	long length;
 
 	if (!(view->domain->flags & BW_DOMAIN_OWN_ROOT)) {
 		struct bw_mounted *place = bpf_map_lookup_elem(&mounted, &device);
@@ -315,16 +331,31 @@ static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *
 				if (place->in[i].generation == view->head->generation)
 					return place->in[i].state;
 	}
-	/* bpf_probe_read_kernel_str() counts the final zero; no type has a name so long that it would be cut. */
-	__builtin_memset(view->words, 0, sizeof(view->words));
-	length = bpf_probe_read_kernel_str(view->words, BW_EDGE_INLINE + 1, BPF_CORE_READ(sb, s_type, name));
-	if (length < 2)
-		return BW_STEP_BROKEN;
-	state = bw_step_short(view, view->head->detached, length - 1);
+	state = bw_detached(view, sb);
 	/* No pattern speaks of this type. What nobody can mount has no place that a pattern could have meant; what can be mounted, had. */
 	if (!state && !(BPF_CORE_READ(sb, s_flags) & SB_NOUSER))
 		return BW_STEP_BROKEN;
 	return state;
+}
+
+/*
+ * State of what is in no directory: the root of a superblock; a memfd, a pipe, System V shared memory, which have a name all the same; or a
+ * file that was opened by its handle while no name of it was known. What that one is called cannot be told.
+ */
+static __noinline __u32 bw_top(struct bw_view *view, struct dentry *dentry)
+{
+	struct super_block *sb = dentry->d_sb;
+	struct inode *inode = dentry->d_inode;
+	__u32 state;
+
+	if (sb->s_root != dentry && inode && (inode->i_mode & S_IFMT) != S_IFDIR) {
+		if (!(sb->s_flags & (SB_NOUSER | SB_KERNMOUNT)))
+			return BW_STEP_BROKEN;
+		/* No user has made it a place. (Namespaces' files are not SB_NOUSER, as they can be bind-mounted.) */
+		state = bw_detached(view, sb);
+		return state < BW_STEP_BROKEN ? bw_step_name(view, state, dentry->d_name.name, dentry->d_name.len) : state;
+	}
+	return bw_superblock(view, sb);
 }
 
 struct bw_descent {
@@ -380,10 +411,11 @@ static __noinline __u32 bw_walk(struct bw_view *view, struct dentry *directory)
 	return descent.state;
 }
 
+/* Without whether the domain names files by their own root. What is kept for names is kept for one domain, which says that, too. */
 static __always_inline struct bw_stamp bw_stamp(struct bw_view *view, __u32 sequence)
 {
 	return (struct bw_stamp){
-		.image = (__u64)view->head->generation << 32 | view->mounts,
+		.image = (__u64)view->head->generation << 32 | ((__u64)view->mounts << 1 & 0xffffffff),
 		.moment = (__u64)sequence << 32 | bw_era(),
 	};
 }
@@ -404,10 +436,12 @@ static __always_inline long bw_read_path(struct bw_reading *reading, bool by_pat
 	if (sequence & 1)
 		return 0;
 	if (parent == dentry) {
-		state = bw_superblock(view, dentry->d_sb);
+		state = bw_top(view, dentry);
 	} else {
 		struct bw_stamp stamp = bw_stamp(view, sequence);
 		struct inode *inode = parent->d_inode;
+
+		stamp.image |= !!(view->domain->flags & BW_DOMAIN_OWN_ROOT);
 
 		if (!inode)
 			return 1;

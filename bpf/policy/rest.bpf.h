@@ -135,9 +135,10 @@ int BPF_PROG(capable, struct cred *cred, struct user_namespace *ns, int capabili
 	if (!cell || !last)
 		return -EPERM;
 	bw_add_capability(&rights, cell, capability);
+	object.flags = bw_on_behalf();
 	/* The kernel only asks whether it would be, and is not asked about it. */
 	if (options & CAP_OPT_NOAUDIT)
-		return bw_decide(&rights, view.domain->default_deny, 0, 0, BW_OP_CAPABLE).denied ? -EPERM : 0;
+		return bw_decide(&rights, object.flags ? 0 : view.domain->default_deny, 0, 0, BW_OP_CAPABLE).denied ? -EPERM : 0;
 	object.hook = BW_HOOK_CAPABLE;
 	object.ops = BW_OP_CAPABLE;
 	object.detail = capability;

@@ -19,7 +19,7 @@ std::span<const PolicyHook> policy_hooks() {
         {"bprm_check_security", "bprm_check_security", BW_OP_EXEC, false, true},
         {"mmap_file", "mmap_file", BW_OP_MAP_EXEC, false, true},
         {"file_mprotect", "file_mprotect", BW_OP_MAP_EXEC, false, true},
-        {"file_open", "file_open", BW_OP_READ | BW_OP_WRITE | BW_OP_APPEND, false, true},
+        {"file_open", "file_open", BW_OP_READ | BW_OP_WRITE | BW_OP_APPEND | BW_OP_CREATE, false, true},
         {"file_truncate", "file_truncate", BW_OP_TRUNCATE, true, true},
         {"path_truncate", "path_truncate", BW_OP_TRUNCATE},
         {"path_mknod", "path_mknod", BW_OP_CREATE | BW_OP_MKNOD},

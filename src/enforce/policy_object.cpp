@@ -125,6 +125,7 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, std::uint64_t o
     }
     PolicyObject made;
     made.pins_ = pins;
+    if (wanted.empty()) return made;  // another policy for the same hooks: nothing to read, nothing to load
     made.object_.reset(BW_TRY(open_object(pins)).release());
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, made.object_.get())::bpf_program__set_autoload(
@@ -135,6 +136,7 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, std::uint64_t o
 }
 
 Result<> PolicyObject::attach() {
+    if (!object_) return {};
     const Listen listen;
     std::vector<std::unique_ptr<bpf_link, int (*)(bpf_link*)>> links;
     std::vector<std::string> pinned;
