@@ -312,10 +312,10 @@ TEST_F(PolicyEvents, LaterMountsGetTheirNames) {
 TEST_F(PolicyEvents, EveryEventIsThereOrCounted) {
     constexpr int each = 300;
     const auto before = of_domain("b", "allowed").size();
-    const auto job = std::to_string(each) + " 1 " + deep_ + " new";
+    const auto job = std::to_string(each) + " 1 " + deep_ + " new";  // and a number: two of one name would meet
     const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     std::vector<pid_t> makers;
-    for (int i = 0; i < 2; ++i) makers.push_back(start({place + "/maker-b"}, null, job));
+    for (int i = 0; i < 2; ++i) makers.push_back(start({place + "/maker-b"}, null, job + std::to_string(i)));
     ::close(null);
     for (int i = 0; i < 3; ++i) {
         Guard guard;
