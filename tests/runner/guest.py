@@ -87,23 +87,30 @@ def lab(run: Run) -> None:
     run.finish("lab", script.stem, cases, ended.seconds, {c.name: ended.text for c in cases if c.result == FAILED}, log)
 
 
-def suite(run: Run, role: str) -> None:
+def role_of(name: str) -> str:
+    """The kernel of a suite: vm-lts, and vm-lts-policy, which has the programs of policies alone."""
+    return name.split("-")[1]
+
+
+def suite(run: Run, name: str) -> None:
+    policies = name.endswith("-policy")
     jobs = []
     for folder in ("root", "vm"):
         for program, cases in host.matching(run, run.build / "tests" / folder):
-            jobs.append(Job(folder, program, cases, run.timeout(f"vm-{role}", program.name)))
+            if policies == program.name.startswith("policy_"):
+                jobs.append(Job(folder, program, cases, run.timeout(name, program.name)))
     number = 0
     while jobs:
         number += 1
-        left = _one_guest(run, role, jobs, number)
+        left = _one_guest(run, name, jobs, number)
         if len(left) == len(jobs):  # it did not even begin: another guest would not either
             break
         jobs = left
 
 
-def _one_guest(run: Run, role: str, jobs: list[Job], number: int) -> list[Job]:
+def _one_guest(run: Run, name: str, jobs: list[Job], number: int) -> list[Job]:
     """Runs jobs until the guest ends; returns those that it did not begin."""
-    name = f"vm-{role}"
+    role = role_of(name)
     folder = run.logs / name
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / f"guest-{number}.sh"
@@ -139,9 +146,9 @@ def _one_guest(run: Run, role: str, jobs: list[Job], number: int) -> list[Job]:
         status = lab.wait()
     said = errors.read_text(errors="replace")
     for job, ended, seconds in done:
-        _finish(run, role, job, ended, seconds, saved)
+        _finish(run, name, job, ended, seconds, saved)
     if current:  # the guest went down with it
-        _finish(run, role, current, None, time.monotonic() - current.begun, saved, _why(status, said))
+        _finish(run, name, current, None, time.monotonic() - current.begun, saved, _why(status, said))
         return [job for job in jobs if job not in begun]
     if status or len(begun) < len(jobs):
         case = Case(name, f"(guest {number})", role, FAILED, _why(status, said))
@@ -154,8 +161,8 @@ def _why(status: int, said: str) -> str:
     return f"the guest failed (lab ended with {status}): " + " ".join(lines[-2:])
 
 
-def _finish(run: Run, role: str, job: Job, status: int | None, seconds: float, saved: Path, guest_failed: str = "") -> None:
-    name = f"vm-{role}"
+def _finish(run: Run, name: str, job: Job, status: int | None, seconds: float, saved: Path, guest_failed: str = "") -> None:
+    role = role_of(name)
     text = "\n".join(job.lines)
     log = run.logs / name / f"{job.folder}.{job.program.name}.log"
     log.write_text(text)
