@@ -7,7 +7,7 @@ namespace bpfwarden::cli {
 static const Positional source{"SOURCE",
                                "a filter: C (.c), an eBPF object, a container profile (JSON), or classic BPF"};
 
-std::vector<Option> source_options(std::vector<Option> more) {
+std::vector<Option> source_options(const std::vector<Option>& more) {
     std::vector<Option> all{
         {"--arch", "ARCH", "x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)", true},
         {"--kernel", "VERSION", "whose table says which system calls there are (default: the newest known)"},
@@ -21,11 +21,11 @@ std::vector<Option> source_options(std::vector<Option> more) {
          "a profile answers numbers that it has no rule for with ENOSYS: above its largest, as "
          "runc, or those that the kernel of --kernel lacks"},
     };
-    for (auto& one : more) all.push_back(one);
+    for (const auto& one : more) all.push_back(one);
     return all;
 }
 
-std::vector<Option> build_options(std::vector<Option> more) {
+std::vector<Option> build_options(const std::vector<Option>& more) {
     std::vector<Option> all = source_options();
     all.push_back(
         {"--optimize", "WHAT", "usual (default), uniform, or a file of how often calls are made: lines of NAME COUNT"});
@@ -33,7 +33,7 @@ std::vector<Option> build_options(std::vector<Option> more) {
     all.push_back({"--effort", "quick|normal|high",
                    "how long to search; counted in steps, so that the result is always the same"});
     all.push_back({"--require-proof", "", "fail if it is not proven that the program is the source's function"});
-    for (auto& one : more) all.push_back(one);
+    for (const auto& one : more) all.push_back(one);
     return all;
 }
 

@@ -20,8 +20,8 @@ Result<int> filter_test(const Args& args);
 Result<int> filter_run(const Args& args);
 
 // Options that say how a source is read, and how it is built.
-std::vector<Option> source_options(std::vector<Option> more = {});
-std::vector<Option> build_options(std::vector<Option> more = {});
+std::vector<Option> source_options(const std::vector<Option>& more = {});
+std::vector<Option> build_options(const std::vector<Option>& more = {});
 
 Result<filter::Kernel> kernel_of(const Args& args);
 // Reads a file; C is compiled first. Warnings go to stderr.

@@ -75,7 +75,7 @@ class Lookahead {
     bool divide(const State& state, const Probe& test, Side& yes, Side& no) const;
     void weigh(Side& side) const;
     Cost estimate(const Side& side) const;
-    std::vector<Trial> trials(std::uint32_t state);
+    std::vector<Trial> trials(std::uint32_t at);
     void narrow(std::uint32_t state, std::vector<Trial>& trials, unsigned level);
 
     std::uint32_t keep(const Side& side);
