@@ -107,7 +107,11 @@ int do_operation(const Words& words) {
     if (op == "connect") return address_act(AF_INET, "127.0.0.1", 9, false);
     if (op == "listen" || op == "accept") return listens(op == "accept");
     if (op == "ptrace") return status_of(::ptrace(PTRACE_SEIZE, other_process(words), nullptr, nullptr));
-    if (op == "read_memory") return status_of(::open(("/proc/" + words.at(1) + "/environ").c_str(), O_RDONLY));
+    if (op == "read_memory") {
+        // Not environ: newer kernels ask nobody about a holder of CAP_PERFMON who reads memory.
+        char exe[256];
+        return status_of(::readlink(("/proc/" + words.at(1) + "/exe").c_str(), exe, sizeof exe));
+    }
     if (op == "signal") return status_of(::kill(other_process(words), 0));
     if (op == "capable") return status_of(::sethostname("evade", 5));
     if (op == "bpf") {
