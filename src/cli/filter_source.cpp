@@ -111,7 +111,7 @@ Result<filter::SetContents> sets_of(const Args& args) {
         const auto path = one.substr(cut + 1);
         const auto text = BW_TRY(read_all(path));
         Diagnostics diagnostics;
-        const auto file = parse_toml(text, path, diagnostics);
+        const auto file = parse_toml(text, path, diagnostics, {.noun = "set of numbers"});
         if (!file) return fail(Error(Code::bad_input, diagnostics.all().front().text()));
         auto& numbers = sets[one.substr(0, cut)];
         for (const auto& member : file->items) {

@@ -36,7 +36,7 @@ class Table {
                             .within("reading the table " + bpfwarden::quoted(path_))
                             .with_code(Code::bad_input));
         Diagnostics diagnostics;
-        const auto file = parse_toml(*text, path_, diagnostics);
+        const auto file = parse_toml(*text, path_, diagnostics, {.noun = "table of expectations"});
         if (!file) return fail(Error(Code::bad_input, diagnostics.all().front().text()));
         std::vector<Expectation> all;
         bool has_format = false;
