@@ -144,6 +144,7 @@ static __noinline int bw_judge_file(struct bw_view *view, struct dentry *dentry,
 	struct bw_rights rights = {};
 
 	object.flags = bw_on_behalf();
+	view->quiet = 0;
 	if (!bw_rights_at(view, state, &rights, &object.set))
 		return bw_judge_blind(view, &object);
 	if (view->domain->flags & (BW_DOMAIN_BY_TYPE | BW_DOMAIN_BY_IDENTITY) && !bw_add_kinds(view, dentry, &rights))

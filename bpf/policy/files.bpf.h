@@ -93,7 +93,6 @@ static __always_inline int bw_file_open(struct file *file, bool by_path)
 		return 0;
 	if (!bw_know(&view))
 		return 0;
-	view.quiet = 0;
 	refused = bw_judge_file(&view, file->f_path.dentry, bw_state_of_file(&view, file, by_path), bw_open_ops(file),
 				bw_what(BW_HOOK_FILE_OPEN, file->f_flags));
 	if (refused || !view.quiet)

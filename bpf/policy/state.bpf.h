@@ -79,12 +79,14 @@ struct bw_view {
 	__u32 number; /* of the domain */
 	__u32 mounts;
 	__u32 sequence; /* of renames, during the last walk that succeeded */
-	__u32 reserved;
-	__u64 quiet;    /* what passes in silence there */
 	/* Sets of rules that are not by path: by type of file system, by identity. */
 	__u32 type_set, identity_set;
-	/* A name of up to BW_EDGE_INLINE bytes that is just being looked at. Here, as the 512 bytes of stack are for all frames together. */
-	__u64 words[BW_ROOM_SHORT / 8];
+	union {
+		/* A name of up to BW_EDGE_INLINE bytes that is just being looked at. Here, as the 512 bytes of stack are for all frames. */
+		__u64 words[BW_ROOM_SHORT / 8];
+		/* After the walk: operations that pass in silence there. */
+		__u64 quiet;
+	};
 };
 
 static __always_inline struct bw_control *bw_control(void)

@@ -68,14 +68,16 @@ std::vector<Command> policy_commands() {
         {.object = "policy",
          .verb = "apply",
          .summary = "put policies in force",
-         .details = "The files are one set, which takes the place of the set in force with one write: no operation is "
-                    "decided by two, or by none. On an error the old set stays. Processes get their domains at their next "
-                    "exec. Needs root, kernel 6.1, and bpf in the kernel's lsm= list (exit status 3 without).",
+         .details =
+             "The files are one set, which takes the place of the set in force with one write: no operation is "
+             "decided by two, or by none. On an error the old set stays. Processes get their domains at their next "
+             "exec. Needs root, kernel 6.1, and bpf in the kernel's lsm= list (exit status 3 without).",
          .positionals = {files},
-         .options = {{"--confirm-within", "TIME",
-                      "after TIME (60s, 5m) the set before comes back, unless `policy confirm` came first; the kernel does "
-                      "that, no process is needed"},
-                     {"--dry-run", "", "say what would be applied, and change nothing"}},
+         .options =
+             {{"--confirm-within", "TIME",
+               "after TIME (60s, 5m) the set before comes back, unless `policy confirm` came first; the kernel does "
+               "that, no process is needed"},
+              {"--dry-run", "", "say what would be applied, and change nothing"}},
          .run = policy_apply},
         {.object = "policy",
          .verb = "confirm",
@@ -90,8 +92,9 @@ std::vector<Command> policy_commands() {
         {.object = "policy",
          .verb = "status",
          .summary = "say which policies are in force, since when, by whom, and which rules decided",
-         .details = "Counts are of what rules refused, would have refused, or told. The exit status is 1 if programs are "
-                    "loaded and no policy is in force, 5 if there are none. Needs root.",
+         .details =
+             "Counts are of what rules refused, would have refused, or told. The exit status is 1 if programs are "
+             "loaded and no policy is in force, 5 if there are none. Needs root.",
          .run = policy_status},
         {.object = "policy",
          .verb = "remove",
