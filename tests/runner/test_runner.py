@@ -257,7 +257,7 @@ sh "$BASE/s"; exit $(cat "$BASE/status" 2>/dev/null || echo 0)
             run = Run(folder, folder, Record(folder / "results.jsonl"), settings.Budgets({}, {"default": 2}),
                       settings.ExpectedSkips(folder / "skips"))
             with contextlib.redirect_stdout(io.StringIO()):
-                guest.suite(run, "lts")
+                guest.suite(run, "vm-lts")
             run.record.close()
             return {c.name: (c.result, c.reason) for c in run.record.cases}
 
