@@ -52,6 +52,16 @@ Result<int> policy_apply(const Args& args) {
         return 0;
     }
     auto force = BW_TRY(enforce::PolicyForce::open());
+    // Again, now that nobody else can change what is in force: domains keep the numbers that processes have.
+    const auto found = BW_TRY(force.status());
+    const auto numbered = BW_TRY(enforce::numbered_domains(found.generation, found.before));
+    Diagnostics problems;
+    auto compiled = policy::compile(read.loaded.policies, problems, numbered);
+    if (!compiled) {
+        print_diagnostics(problems, files.front(), stderr);
+        return fail(Error(Code::bad_input, "the policies do not fit beside those in force"));
+    }
+    read.compiled = std::move(*compiled);
     auto record = enforce::record_of(read.compiled, files);
     record.generation = BW_TRY(force.apply(std::move(read.compiled), confirm));
     const auto status = BW_TRY(force.status());

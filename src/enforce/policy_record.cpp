@@ -119,4 +119,14 @@ PolicyRecord read_record(std::uint32_t generation, const std::string& directory)
     return record;
 }
 
+Result<std::vector<std::string>> numbered_domains(std::uint32_t generation, std::uint32_t before,
+                                                  const std::string& directory) {
+    auto now = read_record(generation, directory).domains, then = read_record(before, directory).domains;
+    if ((generation && now.empty()) || (before && then.empty()))
+        return fail(Error(Code::failed, "it is not known which domains processes are in")
+                        .because(fmt::format("the records of the policies in force in {} are lost", directory))
+                        .advise("bpfwarden policy remove, then apply: processes get domains at their next exec"));
+    return now.size() >= then.size() ? std::move(now) : std::move(then);
+}
+
 }  // namespace bpfwarden::enforce

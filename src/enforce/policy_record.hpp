@@ -36,6 +36,11 @@ PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string
 Result<> write_record(const PolicyRecord& record, std::uint32_t before, const std::string& directory = policy_records);
 // Generations are counted anew after a policy was removed.
 void remove_records(const std::string& directory = policy_records);
+// Domains by number, that processes may be in: of the generation in force and the one before, whichever knows more.
+// Numbers are only ever added. An error where a policy is in force whose names are lost: a new one could mean others by
+// its numbers.
+Result<std::vector<std::string>> numbered_domains(std::uint32_t generation, std::uint32_t before,
+                                                  const std::string& directory = policy_records);
 // An empty one with the generation where there is none.
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory = policy_records);
 

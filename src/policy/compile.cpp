@@ -363,8 +363,9 @@ class Compiler {
 
 }  // namespace
 
-std::optional<Compiled> compile(std::span<const Policy> policies, Diagnostics& diagnostics) {
-    const auto linked = link(policies, diagnostics);
+std::optional<Compiled> compile(std::span<const Policy> policies, Diagnostics& diagnostics,
+                                std::span<const std::string> numbered) {
+    const auto linked = link(policies, diagnostics, numbered);
     if (!diagnostics.ok()) return std::nullopt;
     return Compiler(linked, diagnostics).run();
 }

@@ -55,7 +55,9 @@ struct Compiled {
 inline constexpr std::size_t most_rules = 65'536;
 
 // Everything that is wrong is in `diagnostics`; nothing then. The same policies in the same order give the same bytes.
-std::optional<Compiled> compile(std::span<const Policy> policies, Diagnostics& diagnostics);
+// `numbered`: see link().
+std::optional<Compiled> compile(std::span<const Policy> policies, Diagnostics& diagnostics,
+                                std::span<const std::string> numbered = {});
 
 // What one line of `net` matches; its effect and operations are its rule's.
 bw_net_rule net_line(const Net& net);

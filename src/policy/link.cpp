@@ -31,8 +31,10 @@ class Linker {
     Linker(std::span<const Policy> policies, Diagnostics& diagnostics)
         : policies_(policies), diagnostics_(diagnostics) {}
 
-    Linked run() {
+    Linked run(std::span<const std::string> numbered) {
         out_.domains.push_back({std::string(unconfined), nullptr, nullptr, 0, 0});
+        for (const auto& name : numbered.subspan(numbered.empty() ? 0 : 1))
+            out_.domains.push_back({name, nullptr, nullptr, 0, 0});
         for (const auto& policy : policies_)
             for (const auto& domain : policy.domains) add(policy, domain);
         for (const auto& policy : policies_) {
@@ -44,7 +46,9 @@ class Linker {
 
   private:
     void add(const Policy& policy, const Domain& domain) {
-        if (const auto known = out_.domain(domain.name.text)) {
+        const auto known = out_.domain(domain.name.text);
+        const bool gone = known && *known && !out_.domains[*known].written;
+        if (known && !gone) {
             const auto* first = out_.domains[*known].written;
             diagnostics_.error(domain.name.at, fmt::format("the domain {} is defined twice", quoted(domain.name.text)),
                                first ? fmt::format("it is defined in {}", first->at.text())
@@ -52,24 +56,30 @@ class Linker {
                                "give it another name; rules can be about domains of other files");
             return;
         }
-        if (out_.domains.size() == BW_MAX_DOMAINS) {
-            diagnostics_.error(domain.at, fmt::format("more than {} domains", BW_MAX_DOMAINS - 1));
+        if (!gone && out_.domains.size() == BW_MAX_DOMAINS) {
+            diagnostics_.error(domain.at, fmt::format("more than {} domains", BW_MAX_DOMAINS - 1),
+                               "domains that are gone count, as long as there can be processes in them",
+                               "bpfwarden policy remove ends them");
             return;
         }
         const bool enforced = domain.mode.value_or(policy.mode) == Mode::enforce;
         Operations all = 0;
         for (const auto& one : all_operations()) all |= one.bit;
-        out_.domains.push_back({domain.name.text, &domain, &policy, domain.denies && enforced ? all : 0,
-                                domain.denies && !enforced ? all : 0});
+        if (!gone) out_.domains.emplace_back();
+        out_.domains[gone ? *known : out_.domains.size() - 1] = {domain.name.text, &domain, &policy,
+                                                                 domain.denies && enforced ? all : 0,
+                                                                 domain.denies && !enforced ? all : 0};
     }
 
     std::optional<std::uint32_t> look_up(const Entry& name, bool or_unconfined) {
         const auto found = out_.domain(name.text);
-        if (found && (*found || or_unconfined)) return found;
+        if (found && (*found ? out_.domains[*found].written != nullptr : or_unconfined)) return found;
         std::vector<std::string_view> known;
-        for (std::size_t i = or_unconfined ? 0 : 1; i < out_.domains.size(); ++i) known.push_back(out_.domains[i].name);
+        if (or_unconfined) known.push_back(unconfined);
+        for (const auto& domain : out_.domains)
+            if (domain.written) known.push_back(domain.name);
         const auto near = nearest(name.text, known);
-        if (found)
+        if (found && !*found)
             diagnostics_.error(name.at, "no rule is about the unconfined domain",
                                "its processes are those that no policy is about");
         else
@@ -131,6 +141,8 @@ class Linker {
 
 }  // namespace
 
-Linked link(std::span<const Policy> policies, Diagnostics& diagnostics) { return Linker(policies, diagnostics).run(); }
+Linked link(std::span<const Policy> policies, Diagnostics& diagnostics, std::span<const std::string> numbered) {
+    return Linker(policies, diagnostics).run(numbered);
+}
 
 }  // namespace bpfwarden::policy

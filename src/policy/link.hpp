@@ -28,7 +28,7 @@ class DomainSet {
 
 struct LinkedDomain {
     std::string name;
-    const Domain* written = nullptr;  // null for the unconfined one
+    const Domain* written = nullptr;  // null for the unconfined one, and for one that is gone
     const Policy* policy = nullptr;
     // What no rule allows: refused, or told of.
     Operations default_deny = 0, default_warn = 0;
@@ -64,6 +64,10 @@ struct Linked {
 };
 
 // Reports names of domains that are unknown or defined twice, and too many domains. Use it only without errors.
-Linked link(std::span<const Policy> policies, Diagnostics& diagnostics);
+//
+// `numbered`: the domains that processes may be in already, by their numbers (the first is the unconfined one). They
+// keep them, so that nobody is in another domain after a change of policy; those that are not defined any more refuse
+// nothing.
+Linked link(std::span<const Policy> policies, Diagnostics& diagnostics, std::span<const std::string> numbered = {});
 
 }  // namespace bpfwarden::policy

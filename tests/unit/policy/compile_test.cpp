@@ -67,6 +67,16 @@ TEST(Compile, FilesMakeOneSet) {
         << all_of(diagnostics);
 }
 
+TEST(Compile, DomainsKeepTheNumbersThatTheyHave) {
+    const auto policies = parsed("format = 1\nname = 'n'\n[[domain]]\nname = 'new'\nenter = [{ exe = '/new' }]\n");
+    const std::vector<std::string> numbered{"unconfined", "gone", "new"};
+    Diagnostics diagnostics;
+    const auto fresh = compile(policies, diagnostics), kept = compile(policies, diagnostics, numbered);
+    ASSERT_TRUE(fresh && kept);
+    EXPECT_EQ(fresh->domains, (std::vector<std::string>{"unconfined", "new"}));
+    EXPECT_EQ(kept->domains, numbered);
+}
+
 TEST(Compile, SaysWhichHooksAreNeeded) {
     EXPECT_EQ(compiled(domain_d()).ops, 0U);
     EXPECT_EQ(compiled(domain_d() + "[[rule]]\naudit = ['read']\nfile_systems = ['*']\n[[rule]]\ndeny = ['bpf']\n").ops,
