@@ -17,7 +17,8 @@ function(bpfwarden_bpf_object name)
   set(object "${arg_OUTPUT_DIR}/${name}.bpf.o")
   add_custom_command(OUTPUT "${object}"
     COMMAND ${CMAKE_COMMAND} -E make_directory "${arg_OUTPUT_DIR}"
-    COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Werror -std=gnu11
+    # The lines' file names go into our programs with the object: none of this machine's.
+    COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -Wall -Werror -std=gnu11
       ${arg_INCLUDE} -idirafter /usr/include/${BPF_MULTIARCH} -MD -MF "${object}.d" -c "${source}" -o "${object}"
     # -g also leaves DWARF, ten times the size of the BTF that libbpf needs.
     COMMAND ${BPFTOOL} gen object "${object}.linked" "${object}"

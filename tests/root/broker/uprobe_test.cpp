@@ -102,6 +102,7 @@ constexpr const char* refused = "EPERM targets.uprobes";
 class Uprobes : public ::testing::Test {
   protected:
     void SetUp() override {
+        BW_IN_ONE_GUEST("floor");
         if (uprobe_type() == 0) GTEST_SKIP() << "no uprobes on this kernel";
         ASSERT_NE(target_, 0U);
     }

@@ -16,6 +16,7 @@
 #include "bytecode/interpret.hpp"
 #include "filter/action.hpp"
 #include "filter/evaluate.hpp"
+#include "root/guests.hpp"
 #include "unit/filter/random_program.hpp"
 
 namespace bpfwarden::filter {
@@ -56,6 +57,7 @@ std::uint32_t run(int fd, std::array<std::uint8_t, 64> context) {
 }
 
 TEST(Ebpf, TheKernelComputesWhatTheInterpreterDoes) {
+    BW_IN_ONE_GUEST("floor");
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, and there is no way to become root here";
     EvaluateOptions options;
     options.architectures = {{AUDIT_ARCH_X86_64, "x86_64", {0, 1, 2, 3, 5, 8, 13}}};
