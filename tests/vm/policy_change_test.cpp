@@ -14,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include "root/guests.hpp"
+
 namespace bpfwarden::test {
 namespace {
 
@@ -133,6 +135,7 @@ TEST_F(Change, DomainsKeepTheirNumbersAndOneThatIsGoneRefusesNothing) {
 }
 
 TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
+    BW_IN_ONE_GUEST("floor");
     apply(policy("first", "one"));
     fs::remove_all("/var/lib/bpfwarden/policy");
     std::ofstream(place + "policy.toml") << policy("second", "two");
@@ -142,6 +145,7 @@ TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
 }
 
 TEST_F(Change, WhatIsNotConfirmedInTimeGoesByItself) {
+    BW_IN_ONE_GUEST("floor");
     apply(policy("first", "one"));
     Maker first("first");
     apply(policy("first", "two"), "--confirm-within 2s");
