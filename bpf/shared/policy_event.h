@@ -99,7 +99,6 @@ enum bw_hook {
 #define BW_EVENT_PARENTS 4
 #define BW_EVENT_TEXTS   5
 enum bw_text { BW_TEXT_PATH, BW_TEXT_SECOND, BW_TEXT_EXE, BW_TEXT_CWD, BW_TEXT_ROOT };
-#define BW_EVENT_TEXT_MAX  4096 /* of one */
 #define BW_EVENT_TEXT_ROOM 5120 /* of all: what a task keeps must fit 8 KiB (7.2) */
 
 /* The fixed part; the texts follow, in the order of enum bw_text, none with a final zero. */

@@ -241,6 +241,8 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
     // Names first, then programs: from the switch on everything that the new policy needs is there.
     std::vector<const ForcedImage*> all{&made};
     if (old) all.push_back(&*old);
+    // It may come back by the clock while the programs are still being verified.
+    if (older) all.push_back(&*older);
     BW_TRY(name_mounts(all));
     BW_TRY_WITHIN(attach(compiled.ops), "attaching the policy's programs");
 

@@ -338,7 +338,7 @@ class Parser : TomlReader {
             if (!has(table, key)) {
                 error(file.at, fmt::format("{} is missing", key),
                       "a file is known by all of device, inode and generation: a number is used again",
-                      "bpfwarden policy pin FILE prints them");
+                      "stat -c '%Hd:%Ld %i' FILE and lsattr -vd FILE print them");
                 return std::nullopt;
             }
         return right ? std::optional(file) : std::nullopt;
