@@ -19,6 +19,7 @@ function(bpfwarden_test name)
   foreach(used IN LISTS arg_USES)
     target_link_libraries(${target} PRIVATE bpfwarden::${used})
   endforeach()
+  bpfwarden_precompiled_test(${target})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME "${name}"
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/${arg_SUITE}")
 endfunction()
