@@ -118,10 +118,15 @@ void write(const std::string& path, const std::string& text) {
     std::ofstream(path) << text;
 }
 
+// How often a guard was killed, and may have left half a line: the kernel writes page by page. What the line told is
+// written again by the next guard, so no event is missing for it.
+int kills = 0;
+
 // All of them; what is new is read on.
 const std::vector<Event>& log_events() {
     static std::optional<audit::Reader> reader;
     static std::vector<Event> events;
+    static int cut_lines = 0;
     if (!reader)
         if (auto opened = audit::Reader::open(log_file)) reader = std::move(*opened);
     while (reader) {
@@ -129,8 +134,10 @@ const std::vector<Event>& log_events() {
         if (!item) break;
         if (auto* event = std::get_if<Event>(&*item))
             events.push_back(std::move(*event));
-        else
-            ADD_FAILURE() << "a hole or a broken line in " << log_file;
+        else if (const auto* line = std::get_if<audit::BadLine>(&*item))
+            EXPECT_LE(++cut_lines, kills) << line->file << ", byte " << line->offset << ": " << line->why;
+        else if (const auto& hole = std::get<audit::Hole>(*item); true)
+            ADD_FAILURE() << "numbers " << hole.first << " to " << hole.last << " are missing in " << hole.file;
     }
     return events;
 }
@@ -159,6 +166,7 @@ class Guard {
     int end(int signal) {
         if (pid_ <= 0) return -1;
         ::kill(pid_, signal);
+        kills += signal == SIGKILL;
         return ended(std::exchange(pid_, 0));
     }
     pid_t pid() const { return pid_; }
