@@ -51,6 +51,14 @@ demo-session: deps-demo ## a session: used after every privilege is dropped, pas
 demo-filter: deps-demo ## a seccomp filter in C: built, proven, explained, curl run under it, compared with libseccomp
 	@tools/build src/all examples/all libseccomp_export
 	@examples/demo/demo-filter
+	@echo 'next: `make demo-policy`, Debian'\''s nginx under a policy, and attacks from inside it'
+
+.PHONY: demo-policy
+demo-policy: ## Debian's nginx under a policy, in guests: attacks from inside it, the audit, generations under load (KERNEL=lts)
+	@tools/deps build demo guest
+	@tools/build src/all examples/all
+	@examples/demo/demo-policy $(filter-out all,$(KERNEL))
+	@echo 'next: `make bench-lab`, what a policy costs, beside AppArmor and beside none'
 
 .PHONY: test test-unit test-root test-vm soak
 test: deps ## every test: checks, unit, root, guests of three kernels, install

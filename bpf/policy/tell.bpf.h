@@ -286,7 +286,9 @@ static __noinline bool bw_send(struct bw_view *view, struct bw_telling *telling)
 		telling->event.rule = telling->sets[0] & ~BW_RULE_KNOWN;
 	else
 		bpf_loop(3, bw_search_set, &writing, 0);
-	bw_count_hit(telling->event.generation, telling->event.rule);
+	/* A way into a domain is no rule, and decides nothing. */
+	if (telling->event.told != BW_TOLD_ENTERED)
+		bw_count_hit(telling->event.generation, telling->event.rule);
 	bw_tell_actor(telling);
 	/* The file is held by the task's own memory. */
 	exe = BPF_CORE_READ(task, mm, exe_file, f_path.dentry);

@@ -11,7 +11,7 @@
 struct bw_control {
 	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
 	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
-	__u32 reserved;
+	__u32 generation;   /* the highest that was given: none is given twice, even if the clock took it away */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */

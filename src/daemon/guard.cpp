@@ -87,10 +87,11 @@ class Guard {
         mounts_ = UniqueFd(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
         if (!mounts_) return fail_errno("cannot open /proc/self/mountinfo");
         on_mounts_ = BW_TRY(loop_.on_urgent(mounts_, [this] { name_mounts(); }));
-        BW_TRY(look());
+        // A change that is under way ends first: until then nobody can say what is in force.
+        BW_TRY(look(enforce::PolicyForce::adopt()));
         if (generation_ == 0) {
             apply(policies);
-            BW_TRY(look());
+            BW_TRY(look(enforce::PolicyForce::adopt()));
         }
         return tick();
     }
@@ -107,7 +108,7 @@ class Guard {
     // Once a second: a bpffs tells nobody that something was pinned or removed.
     Result<> tick() {
         timer_ = BW_TRY(loop_.at(monotonic_ns() + 1'000'000'000, [this] {
-            if (const auto there = look(); !there) complain(there.error());
+            if (const auto there = look(enforce::PolicyForce::try_adopt()); !there) complain(there.error());
             if (events_) events_->tell_losses(log_);
             if (const auto next = tick(); !next) {
                 complain(next.error());
@@ -118,8 +119,7 @@ class Guard {
     }
 
     // Is another policy in force than before?
-    Result<> look() {
-        auto adopted = enforce::PolicyForce::try_adopt();
+    Result<> look(Result<std::optional<enforce::PolicyForce>> adopted) {
         if (!adopted) {
             if (adopted.error().code() != Code::not_found) return fail(std::move(adopted).error());
             let_go();

@@ -235,7 +235,7 @@ Result<> PolicyForce::attach(std::uint64_t ops) {
 Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
     auto old = BW_TRY(image(0));
     auto older = BW_TRY(image(1));
-    const std::uint32_t generation = std::max(old ? old->generation() : 0, older ? older->generation() : 0) + 1;
+    const std::uint32_t generation = ++maps_->control->generation;
     policy::set_generation(compiled.lines, generation);
     auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
     // Names first, then programs: from the switch on everything that the new policy needs is there.

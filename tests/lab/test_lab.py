@@ -9,12 +9,13 @@ import sys
 import tarfile
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools/lab"))
 
-from lablib import aptsources, cli, cpio, errors, guest, image, initramfs, kernels, libraries, manifest, outbox, protocol, roles, store  # noqa: E402
+from lablib import aptsources, cli, cpio, errors, guest, image, initramfs, kernels, libraries, manifest, outbox, packages, protocol, roles, store  # noqa: E402
 from lablib.console import Console  # noqa: E402
 from lablib.roles import Candidate  # noqa: E402
 
@@ -112,7 +113,7 @@ class Manifest(unittest.TestCase):
 
     def test_refusals(self):
         for text, word in (("", "format"), ("format = 1\nprogramms = 1", "programms"), ("format = 1\n[programs]\nname = []", "name"),
-                           ("format = 1\n[programs]\nnames = [1]", "strings"), ("format = 1\n[guest]\nmemory = 0", "positive"),
+                           ("format = 1\n[programs]\nnames = [1]", "strings"), ("format = 1\n[guest]\nmemory = 0", "positive"), ("format = 1\n[debian]\npackages = 'nginx'", "strings"),
                            ("format = 1\n[[tree]]\nfrom = 'a'\nto = '/usr/x'", "/bpfwarden"),
                            ("format = 1\n[[tree]]\nfrom = 'a'\nto = '/bpfwarden/../x'", "/bpfwarden"), ("format = 1\n[[tree]]\nfrom = 'a'", "to"),
                            ("format =", "")):
@@ -120,6 +121,77 @@ class Manifest(unittest.TestCase):
                 manifest.parse(text)
             self.assertIn(word, caught.exception.why)
             self.assertEqual(caught.exception.code, errors.EXIT_USAGE)
+
+
+class Packages(unittest.TestCase):
+    """With real .deb files of our own making, and without a mirror."""
+
+    def setUp(self):
+        self.temp = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        cache = unittest.mock.patch.dict(os.environ, XDG_CACHE_HOME=str(self.temp / "cache"))
+        self.enterContext(cache)
+        self.asked = 0
+
+    def deb(self) -> Path:
+        for name, text in (("etc/server.conf", "configured"), ("usr/share/doc/server/README", "read me"),
+                           ("DEBIAN/control", "Package: server\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n")):
+            file = self.temp / "server" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        (self.temp / "server/var/lib/server").mkdir(parents=True, exist_ok=True)
+        (self.temp / "server/etc/link").unlink(missing_ok=True)
+        (self.temp / "server/etc/link").symlink_to("server.conf")
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", self.temp / "server", self.temp / "server.deb"], stdout=subprocess.DEVNULL, check=True)
+        return self.temp / "server.deb"
+
+    def mirror(self, answer):
+        test = self
+
+        class Mirror:
+            def __init__(self, *_):
+                test.asked += 1
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                pass
+
+            def update(self):
+                if answer is None:
+                    raise errors.LabError("no network")
+
+            def download(self, names):
+                return [answer]
+
+        return unittest.mock.patch.object(packages, "Apt", Mirror)
+
+    def unpacked(self, answer, **words):
+        with self.mirror(answer), contextlib.redirect_stderr(io.StringIO()) as said:
+            return packages.unpacked(("server",), **words), said.getvalue()
+
+    def test_contents(self):
+        tree, _ = self.unpacked(self.deb())
+        self.assertEqual({guest for _, guest in packages.contents(tree)},
+                         {"/etc", "/etc/link", "/etc/server.conf", "/usr", "/usr/share", "/var", "/var/lib", "/var/lib/server"})
+
+    def test_the_mirror_is_asked_once(self):
+        first, _ = self.unpacked(self.deb())
+        self.assertEqual(self.unpacked(None)[0], first)
+        self.assertEqual(self.asked, 1)
+        self.assertEqual(self.unpacked(None, update=True)[0], first, "an update that fails leaves what there is")
+        self.assertEqual(self.asked, 2)
+
+    def test_without_a_mirror_guests_go_without(self):
+        tree, said = self.unpacked(None)
+        self.assertIsNone(tree)
+        self.assertIn("guests go without server", said)
+        self.assertEqual(self.unpacked(None), (None, ""), "and it is not asked at every start")
+        self.assertEqual(self.asked, 1)
+        self.assertIsNotNone(self.unpacked(self.deb(), update=True)[0])
+
+    def test_nothing_to_get(self):
+        self.assertIsNone(packages.unpacked(()))
 
 
 class Protocol(unittest.TestCase):

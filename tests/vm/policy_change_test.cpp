@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A change of policy under processes that are in domains already: nobody is in another domain afterwards.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include <fmt/format.h>
@@ -20,6 +22,7 @@ namespace bpfwarden::test {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr, ::testing::Not;
 
 const std::string place = "/run/bw-change/";
 
@@ -105,6 +108,11 @@ class Change : public ::testing::Test {
             std::system(("/bpfwarden/bin/bpfwarden policy " + words + " > " + place + "said 2>&1").c_str());
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
+    static std::string said() {
+        std::stringstream text;
+        text << std::ifstream(place + "said").rdbuf();
+        return text.str();
+    }
     static void apply(const std::string& text, const std::string& options = "") {
         std::ofstream(place + "policy.toml") << text;
         ASSERT_EQ(tool("apply " + options + " " + place + "policy.toml"), 0) << std::ifstream(place + "said").rdbuf();
@@ -159,6 +167,26 @@ TEST_F(Change, WhatIsNotConfirmedInTimeGoesByItself) {
     EXPECT_EQ(tool("confirm"), 0);
     ::sleep(3);
     EXPECT_EQ(first.make("two/z"), EACCES) << "control: what is confirmed stays";
+}
+
+TEST_F(Change, WhatTheClockTookAwayDecidesNothingInTheNext) {
+    BW_IN_ONE_GUEST("floor");
+    apply(policy("first", "two"), "--confirm-within 5s");
+    Maker first("first");
+    ASSERT_EQ(first.make("two/a"), EACCES);
+    ASSERT_EQ(first.make("one/a"), 0) << "the kernel keeps what these directories are to the policy";
+    for (int i = 0; i < 200 && first.make("two/b" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
+    ASSERT_EQ(first.make("two/c"), 0) << "control: it is gone";
+
+    // With its number the counts and events of the one that is gone would be this one's, and what the kernel keeps
+    // about directories.
+    apply(policy("first", "one"));
+    ASSERT_EQ(tool("status"), 0);
+    const auto status = said();
+    EXPECT_THAT(status, HasSubstr("generation  2\n"));
+    EXPECT_THAT(status, Not(HasSubstr("policy.toml:"))) << "no rule of this one has refused anything";
+    EXPECT_EQ(first.make("one/d"), EACCES);
+    EXPECT_EQ(first.make("two/d"), 0);
 }
 
 }  // namespace

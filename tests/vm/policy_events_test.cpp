@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using audit::Event;
-using ::testing::HasSubstr;
+using ::testing::HasSubstr, ::testing::Not;
 
 const std::string programs = "/bpfwarden/bin/", place = "/tmp/bw-events", pins = "/sys/fs/bpf/bpfwarden/policy";
 const std::string log_file = place + "/log/policy.jsonl", run_folder = place + "/run";
@@ -263,6 +264,9 @@ TEST_F(PolicyEvents, WhatWaitedIsReadAndAKillChangesNothing) {
             << warden({"policy", "status"}).output;
         EXPECT_THAT(warden({"policy", "status"}).output,
                     HasSubstr("process " + std::to_string(guard.pid()) + " reads events"));
+        EXPECT_THAT(warden({"policy", "status"}).output, HasSubstr("1 no-secrets"));
+        EXPECT_THAT(warden({"policy", "status"}).output, Not(HasSubstr("default")))
+            << "to enter a domain is no decision";
         EXPECT_EQ(Guard().end(0), 1) << "there is one guard";
         const auto event = of_domain("maker", "denied").front();
         EXPECT_EQ(event.kind, "policy");
@@ -299,6 +303,22 @@ TEST_F(PolicyEvents, WhatWaitedIsReadAndAKillChangesNothing) {
     EXPECT_THAT(shown.output, HasSubstr("denied         maker            -      " + place + "/maker("));
     EXPECT_THAT(shown.output,
                 HasSubstr(") → mkdir " + place + "/secret/new: no-secrets (" + place + "/events.toml:14:"));
+}
+
+TEST_F(PolicyEvents, AGuardThatStartsDuringAChangeWaitsForItsEnd) {
+    const auto said = [] {
+        std::stringstream text;
+        text << std::ifstream(place + "/guard.out").rdbuf();
+        return text.str();
+    };
+    fs::remove(place + "/guard.out");
+    const int change = ::open(pins.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ASSERT_EQ(::flock(change, LOCK_EX), 0) << "as apply and status do";
+    Guard guard;
+    for (int i = 0; i < 50 && said().empty(); ++i) ::usleep(20'000);
+    EXPECT_EQ(said(), "") << "nobody knows yet what is in force";
+    ::close(change);
+    EXPECT_TRUE(eventually([&] { return said().find("generation 1 is in force\n") != std::string::npos; })) << said();
 }
 
 TEST_F(PolicyEvents, LaterMountsGetTheirNames) {

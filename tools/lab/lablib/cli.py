@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import accel, image, initramfs, kernels, manifest, protocol, snapshots, store
+from . import accel, image, initramfs, kernels, manifest, packages, protocol, snapshots, store
 from .errors import EXIT_LAB, EXIT_USAGE, LabError
 from .guest import boot
 from .machine import LSM, Machine, Setup
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--append", default="", metavar="WORDS", help="more words for the kernel line")
         return one
 
-    fetch = verb("fetch", "Downloads the kernels of these roles, unless they are in the cache.")
+    fetch = verb("fetch", "Downloads the kernels of these roles and the guests' packages, unless they are in the cache.")
     fetch.add_argument("roles", nargs="+", metavar="ROLE", help="floor, lts, edge or all")
     fetch.add_argument("--update", action="store_true", help="look for a newer one even if there is one in the cache")
 
@@ -97,6 +97,7 @@ def _fetch(args) -> int:
             print(error, file=sys.stderr)
             # A real failure tells more than a role that this mirror lacks.
             worst = error.code if worst in (0, 77) else worst
+    packages.unpacked(manifest.load(args.manifest).debian, args.update)
     return worst
 
 
@@ -219,6 +220,6 @@ def _shell(args) -> int:
 
 
 def _clean(args) -> int:
-    for name in ("snapshots", "packed", "accel", *(["kernels"] if args.all else [])):
+    for name in ("snapshots", "packed", "accel", *(["kernels", "packages"] if args.all else [])):
         shutil.rmtree(store.cache_root() / name, ignore_errors=True)
     return 0

@@ -11,22 +11,23 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cpio, store
+from . import cpio, packages, store
 from .errors import LabError
 from .image import tree_programs
 from .kernels import Kernel
 from .libraries import Libraries
 from .manifest import Manifest
 
-LAYOUT = 1  # part of the key: raise it when this file packs the same inputs differently
+LAYOUT = 2  # part of the key: raise it when this file packs the same inputs differently
 GUEST = Path(__file__).resolve().parents[1] / "guest"
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MERGED = ("bin", "sbin", "lib", "lib64", "lib32")
 
 _ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000:Alice:/home/alice:/bin/bash\n"
+              "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n"
               "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    "group": "root:x:0:\nalice:x:1000:\nnogroup:x:65534:\n",
+    "group": "root:x:0:\nwww-data:x:33:\nalice:x:1000:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\nprotocols: files\nservices: files\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "hostname": "guest\n",
@@ -37,6 +38,7 @@ _ETC = {
 @dataclass(frozen=True)
 class Contents:
     files: dict  # guest path → host path
+    folders: tuple  # that may be empty
     links: dict  # guest path → target
     modules: tuple  # paths below lib/modules/RELEASE
     absent: tuple  # optional programs that the host lacks
@@ -46,7 +48,7 @@ def pack(manifest: Manifest, kernel: Kernel) -> Path:
     """The initramfs for that kernel, packed only if its inputs have changed."""
     contents = _collect(manifest, kernel)
     key = store.digest([
-        LAYOUT, kernel.name, manifest.load, contents.links, contents.modules,
+        LAYOUT, kernel.name, manifest.load, contents.links, contents.folders, contents.modules,
         [(guest, host, store.stamp(host)) for guest, host in sorted(contents.files.items())],
         [(p.name, p.read_text()) for p in sorted(GUEST.iterdir())], _ETC,
     ])
@@ -67,7 +69,7 @@ def pack(manifest: Manifest, kernel: Kernel) -> Path:
 
 
 def _collect(manifest: Manifest, kernel: Kernel) -> Contents:
-    libraries, files, links, absent = Libraries(), {}, {}, []
+    libraries, files, links, folders, absent = Libraries(), {}, {}, [], []
 
     def take(path: Path) -> None:
         """A host file under its own name, with the links that lead to it."""
@@ -103,10 +105,21 @@ def _collect(manifest: Manifest, kernel: Kernel) -> Contents:
             take_libraries(Path(os.path.realpath(name)))
     for program in tree_programs(manifest):
         take_libraries(program)
+    if tree := packages.unpacked(manifest.debian):
+        for host, path in packages.contents(tree):
+            guest = _merged(path)
+            if host.is_symlink():
+                links[guest] = os.readlink(host)
+            elif host.is_dir():
+                folders.append(guest)
+            else:
+                files[guest] = str(host)
+                take_libraries(host)
     libraries.save()
     for path in list(links):
         files.pop(path, None)
-    return Contents(files, links, _modules(manifest, kernel), tuple(absent))
+    folders = [path for path in folders if path.strip("/") not in _MERGED]
+    return Contents(files, tuple(folders), links, _modules(manifest, kernel), tuple(absent))
 
 
 def _merged(path: str) -> str:
@@ -161,6 +174,8 @@ def _write(manifest: Manifest, kernel: Kernel, contents: Contents, final: Path) 
     for name, text in _ETC.items():
         archive.file(f"etc/{name}", text.encode())
 
+    for folder in contents.folders:
+        archive.directory(folder)
     busybox = _busybox()
     archive.file("usr/bin/busybox", Path(busybox).read_bytes(), 0o755)
     for guest, host in contents.files.items():

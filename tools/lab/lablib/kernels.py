@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches kernels through a throw-away apt configuration and keeps them extracted in the cache."""
+"""Fetches kernels and keeps them extracted in the cache."""
 
 import contextlib
 import json
-import os
-import pwd
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import aptsources, store
+from . import store
+from .apt import Apt, run
 from .errors import EXIT_UNAVAILABLE, EXIT_USAGE, LabError
 from .roles import ROLES, Candidate, Role, abi, choose, compare_versions
 
@@ -76,9 +73,9 @@ def fetch(role_name: str, update: bool) -> Kernel:
         kernel = cached(role)
         if kernel and not update:
             return kernel
-        with _Apt(role) as apt:
-            apt.update()
-            candidates = apt.candidates()
+        with Apt(role.suites, role.security) as apt:
+            _update(apt, role)
+            candidates = parse_packages(apt.available())
             best = choose(role, candidates)
             if best is None:
                 raise LabError(
@@ -90,8 +87,9 @@ def fetch(role_name: str, update: bool) -> Kernel:
             final = store.cache_dir("kernels") / f"{role.name}-{best.version}"
             if kernel and kernel.root == final:
                 return kernel
-            debs = apt.download(best)
-            _install(role, best, debs, final)
+            print(f"lab: downloading {best.package} {best.version}", file=sys.stderr)
+            names = [best.package, *[c.package for c in candidates if _part(best, c)]]
+            _install(role, best, apt.download([f"{name}={best.version}" for name in names]), final)
     return cached(role)
 
 
@@ -99,7 +97,7 @@ def _install(role: Role, chosen: Candidate, debs, final: Path) -> None:
     with store.new_entry(final) as temp:
         tree = temp / "tree"
         for deb in debs:
-            _run(["dpkg-deb", "-x", str(deb), str(tree)], f"cannot extract {deb.name}")
+            run(["dpkg-deb", "-x", str(deb), str(tree)], f"cannot extract {deb.name}")
         images = sorted([*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz"),
                          *tree.glob("lib/modules/*/vmlinuz")])
         folders = [p for pat in ("lib/modules/*", "usr/lib/modules/*") for p in sorted(tree.glob(pat)) if (p / "kernel").is_dir()]
@@ -120,105 +118,28 @@ def _install(role: Role, chosen: Candidate, debs, final: Path) -> None:
         elif configs:
             shutil.copyfile(configs[0], temp / "config")
         shutil.rmtree(tree)
-        _run(["depmod", "-b", str(temp), release], "cannot index the kernel's modules")
+        run(["depmod", "-b", str(temp), release], "cannot index the kernel's modules")
         meta = {"role": role.name, "package": chosen.package, "version": chosen.version, "release": release}
         (temp / "meta.json").write_text(json.dumps(meta, indent=1) + "\n")
 
 
-def _run(argv, what: str, **extra) -> subprocess.CompletedProcess:
-    env = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+def _update(apt: Apt, role: Role) -> None:
+    print(f"lab: looking for the newest kernel of the role {role.name}", file=sys.stderr)
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, **extra)
-    except FileNotFoundError:
-        raise LabError(what, f"{argv[0]} is not installed", "run `make deps`") from None
-    if done.returncode:
-        raise LabError(what, f"{argv[0]} said: {(done.stderr or done.stdout).strip()[-600:]}")
-    return done
+        apt.update()
+    except LabError as error:
+        if re.search(r"does not have a Release file|404 +Not Found", error.why):
+            raise LabError(f"no kernel for the role {role.name!r}",
+                           f"the mirror lacks one of the suites {', '.join(role.suites + role.security)}",
+                           "skip this role here, or use a mirror that carries these suites", EXIT_UNAVAILABLE) from None
+        raise
 
 
-class _Apt:
-    """apt with its own sources, lists, status and cache in a temporary folder.
-
-    The machine's apt settings (proxies, certificates) still hold; its sources and state are neither used nor touched.
-    """
-
-    def __init__(self, role: Role):
-        self.role = role
-
-    def __enter__(self):
-        sources = aptsources.read_sources()
-        main, security = aptsources.debian_mirror(sources), aptsources.security_mirror(sources)
-        if main is None:
-            raise LabError(
-                "cannot tell which Debian mirror to use",
-                "no `deb` source with the component main and a Debian suite in the machine's apt sources",
-                "add Debian's archive to the machine's apt sources",
-            )
-        text = [aptsources.stanza(main, self.role.suites)]
-        if self.role.security and security is not None:
-            text.append(aptsources.stanza(security, self.role.security))
-        # Not under the cache: as root, apt downloads as the user _apt, who cannot enter /root.
-        self.temp = Path(tempfile.mkdtemp(prefix="bpfwarden-apt-"))
-        self.temp.chmod(0o755)
-        for name in ("state/lists/partial", "cache/archives/partial", "etc", "debs"):
-            (self.temp / name).mkdir(parents=True)
-        if os.geteuid() == 0:
-            with contextlib.suppress(KeyError):
-                for name in ("state/lists/partial", "cache/archives/partial", "debs"):
-                    os.chown(self.temp / name, pwd.getpwnam("_apt").pw_uid, -1)
-        (self.temp / "state/status").touch()
-        (self.temp / "etc/lab.sources").write_text("\n".join(text))
-        (self.temp / "apt.conf").write_text(
-            # Read last. The hooks cleared here would run commands on the machine's own apt.
-            "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n#clear APT::Update::Pre-Invoke;\n"
-            f'Dir::State "{self.temp}/state";\nDir::State::status "{self.temp}/state/status";\n'
-            f'Dir::Cache "{self.temp}/cache";\nDir::Etc::sourcelist "/dev/null";\n'
-            f'Dir::Etc::sourceparts "{self.temp}/etc";\n'
-            'Dir::Etc::preferences "/dev/null";\nDir::Etc::preferencesparts "/dev/null";\n'
-            'APT::Architecture "amd64";\nAPT::Architectures { "amd64"; };\n'
-            'Acquire::Languages "none";\nAcquire::Retries "3";\nAPT::Sandbox::Seccomp "false";\n'
-            'APT::Install-Recommends "false";\n'
-            'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";\n'
-            'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";\n'
-        )
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.temp, ignore_errors=True)
-
-    def _apt(self, *argv, **extra) -> list:
-        return [argv[0], "-q", "-c", str(self.temp / "apt.conf"), *argv[1:]]
-
-    def update(self) -> None:
-        print(f"lab: looking for the newest kernel of the role {self.role.name}", file=sys.stderr)
-        try:
-            _run(self._apt("apt-get", "update"), "cannot read the mirror's package lists")
-        except LabError as error:
-            if re.search(r"does not have a Release file|404 +Not Found", error.why):
-                raise LabError(f"no kernel for the role {self.role.name!r}",
-                               f"the mirror lacks one of the suites {', '.join(self.role.suites + self.role.security)}",
-                               "skip this role here, or use a mirror that carries these suites", EXIT_UNAVAILABLE) from None
-            error.todo = "check the network and the machine's apt sources; `apt-get update` shows the same fault"
-            raise
-
-    def candidates(self) -> list:
-        listing = _run(self._apt("apt-cache", "dumpavail"), "cannot list the mirror's packages").stdout
-        self.listed = parse_packages(listing)
-        return self.listed
-
-    def download(self, chosen: Candidate) -> list:
-        print(f"lab: downloading {chosen.package} {chosen.version}", file=sys.stderr)
-        names = [chosen.package, *[c.package for c in self.listed if self._part(chosen, c)]]
-        _run(self._apt("apt-get", "download", *[f"{n}={chosen.version}" for n in names]),
-             f"cannot download {' '.join(names)}", cwd=self.temp / "debs")
-        return sorted((self.temp / "debs").glob("*.deb"))
-
-    @staticmethod
-    def _part(chosen: Candidate, other: Candidate) -> bool:
-        """sid splits a kernel in three: linux-binary (vmlinuz), linux-modules, linux-base (its config)."""
-        tail = f"{abi(chosen.package)}-cloud-amd64"
-        return (chosen.package.startswith("linux-binary-") and other.version == chosen.version
-                and other.package in (f"linux-modules-{tail}", f"linux-base-{tail}"))
+def _part(chosen: Candidate, other: Candidate) -> bool:
+    """sid splits a kernel in three: linux-binary (vmlinuz), linux-modules, linux-base (its config)."""
+    tail = f"{abi(chosen.package)}-cloud-amd64"
+    return (chosen.package.startswith("linux-binary-") and other.version == chosen.version
+            and other.package in (f"linux-modules-{tail}", f"linux-base-{tail}"))
 
 
 def parse_packages(listing: str) -> list:

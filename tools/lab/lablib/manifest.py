@@ -11,10 +11,11 @@ DEFAULT = Path(__file__).resolve().parents[1] / "guest.toml"
 TREE_ROOT = "/bpfwarden"
 
 _KEYS = {
-    "": {"format", "programs", "modules", "files", "guest", "tree"},
+    "": {"format", "programs", "modules", "files", "guest", "debian", "tree"},
     "programs": {"names", "optional", "packages"},
     "modules": {"names", "load"},
     "files": {"names"},
+    "debian": {"packages"},
     "guest": {"memory", "cpus", "image"},
     "tree": {"from", "to"},
 }
@@ -34,6 +35,7 @@ class Manifest:
     modules: tuple
     load: tuple  # modules loaded before the snapshot
     files: tuple  # of the host, with what they load by dlopen (NSS and the like)
+    debian: tuple  # packages that the host need not have
     trees: tuple
     memory: int  # MiB
     cpus: int
@@ -83,8 +85,8 @@ def parse(text: str, name: str = "guest.toml") -> Manifest:
         return value
 
     known(data, "")
-    programs, modules, files, guest = (section(k) for k in ("programs", "modules", "files", "guest"))
-    for key, table in (("programs", programs), ("modules", modules), ("files", files), ("guest", guest)):
+    programs, modules, files, debian, guest = (section(k) for k in ("programs", "modules", "files", "debian", "guest"))
+    for key, table in (("programs", programs), ("modules", modules), ("files", files), ("debian", debian), ("guest", guest)):
         known(table, key)
     packages = programs.get("packages", {})
     if not isinstance(packages, dict) or not all(isinstance(v, str) for v in packages.values()):
@@ -102,6 +104,7 @@ def parse(text: str, name: str = "guest.toml") -> Manifest:
 
     return Manifest(
         programs=strings(programs, "names"), optional=strings(programs, "optional"), packages=packages,
-        modules=strings(modules, "names"), load=strings(modules, "load"), files=strings(files, "names"), trees=tuple(trees),
+        modules=strings(modules, "names"), load=strings(modules, "load"), files=strings(files, "names"),
+        debian=strings(debian, "packages"), trees=tuple(trees),
         memory=number(guest, "memory", 2048), cpus=number(guest, "cpus", 2), image=number(guest, "image", 4096),
     )
