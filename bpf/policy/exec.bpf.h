@@ -254,7 +254,13 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 	struct bw_object object = {.hook = BW_HOOK_BPRM_CHECK_SECURITY};
 	__u32 before;
 
-	if (!task || !task->next)
+	if (!task) {
+		/* The label of its interpreter, which was opened since. */
+		if (bpf_get_current_task_btf()->bpf_storage)
+			bpf_task_storage_delete(&founds, bpf_get_current_task_btf());
+		return 0;
+	}
+	if (!task->next)
 		return 0;
 	before = task->domain;
 	task->domain = task->next - 1;

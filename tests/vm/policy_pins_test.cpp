@@ -354,6 +354,7 @@ TEST_F(PolicyLabels, ByLabel) {
 
 // Who owns a file sets its user.* attributes; security.* takes CAP_SYS_ADMIN.
 TEST_F(PolicyLabels, OnlyTheOneLabelIsItsOwners) {
+    BW_IN_ONE_GUEST("lts");
     const auto file = place + "owned";
     write_file(file, "x");
     ASSERT_EQ(::chown(file.c_str(), 1000, 1000), 0);
@@ -366,6 +367,7 @@ TEST_F(PolicyLabels, OnlyTheOneLabelIsItsOwners) {
 }
 
 TEST_F(PolicyLabels, RulesByLabel) {
+    BW_IN_ONE_GUEST("edge");
     const auto file = place + "object", linked = place + "object-too";
     write_file(file, "text");
     ::chmod(file.c_str(), 0755);
@@ -402,6 +404,7 @@ TEST_F(PolicyLabels, RulesByLabel) {
 
 // A label holds as long as who is confined cannot take it away.
 TEST_F(PolicyLabels, WhoMayRemoveThem) {
+    BW_IN_ONE_GUEST("lts");
     const auto program = place + "guarded";
     copy_program(program, "guarded");
     ASSERT_EQ(set_label(program, user_label, "held"), 0);
