@@ -123,6 +123,10 @@ static Result<std::uint32_t> ima_algorithm() {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object->obj)::bpf_program__set_autoload(
         program, program == object->progs.file_ask_ima);
+    // Of the maps only its own variables: the rest is large.
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object->obj)::bpf_map__set_autocreate(
+        map, std::string_view(::bpf_map__name(map)).contains('.'));
     object->rodata->bw_asking = static_cast<__u32>(::gettid());
     if (const int error = policy__load(object.get()); error)
         return fail(Error::from_errno(-error, "the kernel refuses the program that asks IMA").because(listen.end()));
