@@ -9,7 +9,7 @@ _bpfwarden_verbs() { # of the object $1
     filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
     host) echo 'check' ;;
-    policy) echo 'check show explain diff apply confirm rollback status remove' ;;
+    policy) echo 'check show explain diff identity apply confirm rollback status remove' ;;
     session) echo 'list show revoke metrics attach' ;;
     esac
 }
@@ -36,8 +36,9 @@ _bpfwarden_options() { # of the command "$1"
     'filter run') echo '--arch --kernel --bad-arch --map --cap --same-argument --enosys --optimize --for-kernel --effort --require-proof --log --tsync --spec-allow --new-listener --json --help' ;;
     'policy check') echo '--json --help' ;;
     'policy show') echo '--json --help' ;;
-    'policy explain') echo '--domain --open --write --append --op --path --type --identity --net --exec --cgroup --uid --gid --userns --capability --peer --json --help' ;;
+    'policy explain') echo '--domain --open --write --append --op --path --type --identity --fsverity --ima --label --user-label --net --exec --cgroup --uid --gid --userns --capability --peer --json --help' ;;
     'policy diff') echo '--json --help' ;;
+    'policy identity') echo '--json --help' ;;
     'policy apply') echo '--confirm-within --dry-run --json --help' ;;
     'policy confirm') echo '--json --help' ;;
     'policy rollback') echo '--json --help' ;;
@@ -163,6 +164,10 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'policy explain --path') echo 'file' ;;
     'policy explain --type') echo 'nothing' ;;
     'policy explain --identity') echo 'nothing' ;;
+    'policy explain --fsverity') echo 'nothing' ;;
+    'policy explain --ima') echo 'nothing' ;;
+    'policy explain --label') echo 'nothing' ;;
+    'policy explain --user-label') echo 'nothing' ;;
     'policy explain --net') echo 'nothing' ;;
     'policy explain --exec') echo 'file' ;;
     'policy explain --cgroup') echo 'file' ;;
@@ -237,6 +242,7 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'policy explain '*) echo 'file' ;;
     'policy diff '0) echo 'file' ;;
     'policy diff '1) echo 'file' ;;
+    'policy identity '*) echo 'file' ;;
     'policy apply '*) echo 'file' ;;
     'session show '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'session revoke '0) echo 'word bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;

@@ -82,6 +82,7 @@ complete -c bpfwarden -n '__bpfwarden_is policy' -a check -d 'say whether polici
 complete -c bpfwarden -n '__bpfwarden_is policy' -a show -d 'show the domains of policies, who enters them, and what the kernel is given'
 complete -c bpfwarden -n '__bpfwarden_is policy' -a explain -d 'say how policies decide an operation, and which rule does'
 complete -c bpfwarden -n '__bpfwarden_is policy' -a diff -d 'say what a new version of a policy decides differently'
+complete -c bpfwarden -n '__bpfwarden_is policy' -a identity -d 'print what a policy can know files by'
 complete -c bpfwarden -n '__bpfwarden_is policy' -a apply -d 'put policies in force'
 complete -c bpfwarden -n '__bpfwarden_is policy' -a confirm -d 'keep what was applied with --confirm-within'
 complete -c bpfwarden -n '__bpfwarden_is policy' -a rollback -d 'put the set before in force again'
@@ -233,6 +234,10 @@ complete -c bpfwarden -n '__bpfwarden_at policy explain' -l op -r -x -a 'read wr
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l path -r -F -d 'with --op: on this file'
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l type -r -x -d 'the type of the file\'s file system, for rules with file_systems'
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l identity -r -x -d 'what the file is, for rules with identities'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l fsverity -r -x -d 'with --exec: the file\'s digest by fs-verity'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l ima -r -x -d 'with --exec: the file\'s digest by IMA, "sha256:…"'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l label -r -x -d 'the file\'s attribute security.bpf.bpfwarden, for rules with labels'
+complete -c bpfwarden -n '__bpfwarden_at policy explain' -l user-label -r -x -d 'the file\'s attribute user.bpfwarden'
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l net -r -x -d 'with --op: 192.0.2.1:80, [2001:db8::1]:443, or a family alone: unix'
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l exec -r -F -d 'execute this file: whether it may be, and in which domain it runs'
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -l cgroup -r -F -d 'with --exec: the process\'s control group (default: /)'
@@ -244,6 +249,7 @@ complete -c bpfwarden -n '__bpfwarden_at policy explain' -l peer -r -x -d 'with 
 complete -c bpfwarden -n '__bpfwarden_at policy explain' -F
 complete -c bpfwarden -n '__bpfwarden_at policy diff' -F
 complete -c bpfwarden -n '__bpfwarden_at policy diff' -F
+complete -c bpfwarden -n '__bpfwarden_at policy identity' -F
 complete -c bpfwarden -n '__bpfwarden_at policy apply' -l confirm-within -r -x -d 'after TIME (60s, 5m) the set before comes back, unless `policy confirm` came first; the kernel does that, no process is needed'
 complete -c bpfwarden -n '__bpfwarden_at policy apply' -l dry-run -d 'say what would be applied, and change nothing'
 complete -c bpfwarden -n '__bpfwarden_at policy apply' -F

@@ -146,7 +146,7 @@ struct task_struct {
 struct linux_binprm {
 	struct file *file;
 	struct cred *cred;
-	const char *filename;
+	const char *filename, *interp;
 };
 
 struct vm_area_struct {

@@ -4,6 +4,7 @@
 #define BPFWARDEN_POLICY_DECIDE_BPF_H
 
 #include "path.bpf.h"
+#include "pins.bpf.h"
 #include "tell.bpf.h"
 
 /* What the rules say about what is at STATE. False: its name cannot be told. */
@@ -62,6 +63,23 @@ static __noinline bool bw_add_kinds(struct bw_view *view, struct dentry *dentry,
 		view->identity_set = bw_identity_set(view->image, tail, BPF_CORE_READ(sb, s_dev), BPF_CORE_READ(inode, i_ino),
 						     BPF_CORE_READ(inode, i_generation));
 	return bw_add_set(view, view->type_set, rights) && bw_add_set(view, view->identity_set, rights);
+}
+
+/* Rules by label. False: a broken image, or the file's label cannot be told. */
+static __noinline bool bw_add_labels(struct bw_view *view, struct dentry *dentry, struct bw_rights *rights)
+{
+	struct bw_looking looking = {.view = view, .pins = bw_line(view->image, 2)};
+	struct bw_found *found = bpf_task_storage_get(&founds, bpf_get_current_task_btf(), 0, 0);
+
+	if (!looking.pins || !found)
+		return false;
+	looking.found = found;
+	found->sets[BW_PIN_LABEL] = 0;
+	found->sets[BW_PIN_USER_LABEL] = 0;
+	if (found->labelled != (__u64)dentry || looking.pins->objects & (found->unknown | ~found->kinds))
+		return false;
+	bpf_loop(BW_PIN_KINDS, bw_look_up_pin, &looking, 0);
+	return bw_add_set(view, found->sets[BW_PIN_LABEL], rights) && bw_add_set(view, found->sets[BW_PIN_USER_LABEL], rights);
 }
 
 /* The slow end: something is refused or told. */
@@ -149,8 +167,11 @@ static __noinline int bw_judge_file(struct bw_view *view, struct dentry *dentry,
 		return bw_judge_blind(view, &object);
 	if (view->domain->flags & (BW_DOMAIN_BY_TYPE | BW_DOMAIN_BY_IDENTITY) && !bw_add_kinds(view, dentry, &rights))
 		return -EACCES;
-	/* By name alone: a rule by identity would be about another file after the next rename or link. */
-	view->quiet = view->domain->flags & BW_DOMAIN_BY_IDENTITY ? 0 : bw_quiet(view->domain, &rights);
+	/* An overlay's own files have no label but the overlay's, which was asked for. */
+	if (view->domain->flags & BW_DOMAIN_BY_LABEL && ops & BW_OPS_LABEL && !object.flags && !bw_add_labels(view, dentry, &rights))
+		return bw_judge_blind(view, &object);
+	/* By name alone: a rule by identity would be about another file after the next rename or link, a label changes. */
+	view->quiet = view->domain->flags & (BW_DOMAIN_BY_IDENTITY | BW_DOMAIN_BY_LABEL) ? 0 : bw_quiet(view->domain, &rights);
 	return bw_judge(view, &object, &rights);
 }
 #endif

@@ -47,6 +47,13 @@ static __noinline bool bw_set_holds(struct bw_view *view, const struct bw_image_
 	return holding.found;
 }
 
+static __noinline bool bw_pins_held(struct bw_view *view, const struct bw_entry *entry)
+{
+	struct bw_found *found = bpf_task_storage_get(&founds, bpf_get_current_task_btf(), 0, 0);
+
+	return found && bw_pins_fit(view->image, entry, found->numbers);
+}
+
 /* One step of bw_first_entry(). What is listed ascends. */
 static long bw_try_entry(__u64 index, struct bw_entering *entering)
 {
@@ -64,7 +71,8 @@ static long bw_try_entry(__u64 index, struct bw_entering *entering)
 		return 1;
 	if (!bw_entry_fits(entry, &entering->exec,
 			   entry->flags & BW_ENTRY_CGROUP && bw_set_holds(view, entering->tail, entering->exec.cgroup_set, number),
-			   entry->flags & BW_ENTRY_IDENTITY && bw_set_holds(view, entering->tail, entering->exec.identity_set, number)))
+			   entry->flags & BW_ENTRY_IDENTITY && bw_set_holds(view, entering->tail, entering->exec.identity_set, number),
+			   entry->pins && bw_pins_held(view, entry)))
 		return 0;
 	entering->found = number;
 	return 1;
@@ -145,7 +153,9 @@ static __always_inline __u32 bw_set_of(struct bw_view *view, __u32 state)
 	return line ? line->set : 0;
 }
 
-/* The domain after exec of DENTRY's file, which is at STATE. */
+#define BW_NO_DOMAIN ~0u
+
+/* The domain after exec of DENTRY's file, which is at STATE. BW_NO_DOMAIN: the policy changed while the file was being opened. */
 static __noinline __u32 bw_entered(struct bw_view *view, struct dentry *dentry, __u32 state)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -158,6 +168,8 @@ static __noinline __u32 bw_entered(struct bw_view *view, struct dentry *dentry, 
 	entering.tail = bw_line(view->image, 1);
 	if (!entering.tail || !entering.tail->entries)
 		return view->number;
+	if (!bw_look_up_pins(view, dentry))
+		return BW_NO_DOMAIN;
 	entering.exec.domain = view->number;
 	entering.exec.file_set = bw_set_of(view, state);
 	entering.exec.uid = owner;
@@ -182,20 +194,30 @@ static __noinline __u32 bw_entered(struct bw_view *view, struct dentry *dentry, 
 	return entry ? entry->to : view->number;
 }
 
-/* Once an exec, with the file that was asked for: of a script the script. */
-static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_path)
+/* Nothing of ours is left with a task that is in no domain: its next open costs nothing then. */
+static __always_inline void bw_forget_exec(void)
+{
+	bpf_task_storage_delete(&works, bpf_get_current_task_btf());
+	bpf_task_storage_delete(&founds, bpf_get_current_task_btf());
+}
+
+/* Once an exec, with the file that was asked for: of a script the script. Its interpreter comes here too, with another name for itself. */
+static __always_inline int bw_enter_domain(struct linux_binprm *bprm, bool by_path)
 {
 	struct bw_view view;
 	struct bw_task *task = bw_current();
 	__u32 state, next;
 
+	if (bprm->interp != bprm->filename)
+		return 0;
 	if (!bw_look(&view, task ? task->domain : 0))
 		return 0;
 	state = bw_state_of_file(&view, bprm->file, by_path);
 	next = bw_entered(&view, bprm->file->f_path.dentry, state);
+	if (next == BW_NO_DOMAIN)
+		return -EAGAIN;
 	if (!next && !task) {
-		/* The walk's memory goes again: a task with nothing of ours costs nothing at its next open. */
-		bpf_task_storage_delete(&works, bpf_get_current_task_btf());
+		bw_forget_exec();
 		return 0;
 	}
 	task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -211,16 +233,16 @@ static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_
 	return 0;
 }
 
-SEC("?lsm/bprm_creds_for_exec")
-int BPF_PROG(bprm_creds_for_exec, struct linux_binprm *bprm)
+SEC("?lsm/bprm_check_security")
+int BPF_PROG(bprm_enter, struct linux_binprm *bprm)
 {
-	return bw_creds_for_exec(bprm, false);
+	return bw_enter_domain(bprm, false);
 }
 
-SEC("?lsm/bprm_creds_for_exec")
-int BPF_PROG(bprm_creds_for_exec_by_path, struct linux_binprm *bprm)
+SEC("?lsm/bprm_check_security")
+int BPF_PROG(bprm_enter_by_path, struct linux_binprm *bprm)
 {
-	return bw_creds_for_exec(bprm, true);
+	return bw_enter_domain(bprm, true);
 }
 
 /* There is no way back from here: an exec that fails before it leaves the domain alone. */
@@ -229,10 +251,16 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 {
 	struct bw_task *task = bw_current();
 	struct bw_view view;
-	struct bw_object object = {.hook = BW_HOOK_BPRM_CREDS_FOR_EXEC};
+	struct bw_object object = {.hook = BW_HOOK_BPRM_CHECK_SECURITY};
 	__u32 before;
 
-	if (!task || !task->next)
+	if (!task) {
+		/* The label of its interpreter, which was opened since. */
+		if (bpf_get_current_task_btf()->bpf_storage)
+			bpf_task_storage_delete(&founds, bpf_get_current_task_btf());
+		return 0;
+	}
+	if (!task->next)
 		return 0;
 	before = task->domain;
 	task->domain = task->next - 1;

@@ -8,7 +8,7 @@
 #ifndef BPFWARDEN_POLICY_TELL_BPF_H
 #define BPFWARDEN_POLICY_TELL_BPF_H
 
-#include "state.bpf.h"
+#include "pins.bpf.h"
 
 #define BW_CPUS 1024
 struct {
@@ -44,7 +44,7 @@ struct bw_telling {
 	char text[BW_EVENT_TEXT_ROOM]; /* right behind the event: both are one record */
 	__u32 at;                      /* the text's end */
 	__u32 left;
-	__u32 sets[3];                 /* of rules that match, by path, type and identity */
+	__u32 sets[5];                 /* of rules that match, by path, type, identity and labels */
 	__u32 reserved;
 	__u64 roots[BW_EVENT_TEXTS];   /* dentries that the texts are of */
 	__u64 dentry;
@@ -202,7 +202,7 @@ static long bw_search_set(__u64 index, struct bw_writing *sought)
 	const struct bw_set *set;
 	__u8 told = telling->event.told;
 
-	if (index > 2)
+	if (index > 4)
 		return 1;
 	search.ops = telling->event.decided;
 	search.capability = search.ops == BW_OP_CAPABLE ? telling->event.detail : ~0u;
@@ -285,7 +285,7 @@ static __noinline bool bw_send(struct bw_view *view, struct bw_telling *telling)
 	if (telling->sets[0] & BW_RULE_KNOWN)
 		telling->event.rule = telling->sets[0] & ~BW_RULE_KNOWN;
 	else
-		bpf_loop(3, bw_search_set, &writing, 0);
+		bpf_loop(5, bw_search_set, &writing, 0);
 	/* A way into a domain is no rule, and decides nothing. */
 	if (telling->event.told != BW_TOLD_ENTERED)
 		bw_count_hit(telling->event.generation, telling->event.rule);
@@ -310,6 +310,18 @@ static __noinline bool bw_send(struct bw_view *view, struct bw_telling *telling)
 	if (telling->event.told == BW_TOLD_DENIED)
 		return !bpf_ringbuf_output(&denials, telling, sizeof(struct bw_event) + length, 0);
 	return !bpf_ringbuf_output(&others, telling, sizeof(struct bw_event) + length, 0);
+}
+
+/* The sets of rules by label, of what was just decided. */
+static __noinline int bw_tell_labels(struct bw_view *view, struct bw_telling *telling, __u64 decided)
+{
+	struct bw_found *found = NULL;
+
+	if (view->domain->flags & BW_DOMAIN_BY_LABEL && decided & BW_OPS_LABEL && !(telling->event.flags & (BW_EVENT_IN_KERNEL | BW_EVENT_BLIND)))
+		found = bpf_task_storage_get(&founds, bpf_get_current_task_btf(), 0, 0);
+	telling->sets[3] = found ? found->sets[BW_PIN_LABEL] : 0;
+	telling->sets[4] = found ? found->sets[BW_PIN_USER_LABEL] : 0;
+	return 0;
 }
 
 /* Takes a number and writes down what the hook knows. Null: this event is lost. */
@@ -350,6 +362,7 @@ static __noinline struct bw_telling *bw_begin(struct bw_view *view, struct bw_ob
 	telling->sets[0] = object->set;
 	telling->sets[1] = view->type_set;
 	telling->sets[2] = view->identity_set;
+	bw_tell_labels(view, telling, decided);
 	telling->roots[BW_TEXT_PATH] = (__u64)object->dentry;
 	telling->roots[BW_TEXT_SECOND] = (__u64)object->second;
 	return telling;

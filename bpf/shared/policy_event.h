@@ -12,10 +12,13 @@ struct bw_control {
 	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
 	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
 	__u32 generation;   /* the highest that was given: none is given twice, even if the clock took it away */
+	__u32 kinds;        /* bits of BW_PIN_*: what is read of each file that is executed */
+	__u32 object_kinds; /* the same of each file that is opened, for rules by label */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */
 	__u64 torn;         /* walks that were repeated because of a rename */
+	__u64 label_domains[4]; /* domains with rules by label: what is read of each file that they open */
 };
 
 /* Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. */
@@ -56,7 +59,6 @@ enum bw_hook {
 	BW_HOOK_INODE_REMOVEXATTR,
 	BW_HOOK_INODE_SET_ACL,
 	BW_HOOK_INODE_REMOVE_ACL,
-	BW_HOOK_BPRM_CREDS_FOR_EXEC,
 	BW_HOOK_BPRM_CHECK_SECURITY,
 	BW_HOOK_MMAP_FILE,
 	BW_HOOK_FILE_MPROTECT,
@@ -145,9 +147,9 @@ struct bw_event {
 #define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_control) == 48 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
+static_assert(sizeof(bw_control) == 88 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
 #else
-_Static_assert(sizeof(struct bw_control) == 48 && sizeof(struct bw_mounted) == 256 &&
+_Static_assert(sizeof(struct bw_control) == 88 && sizeof(struct bw_mounted) == 256 &&
 	       sizeof(struct bw_event) == 272, "the same for everybody");
 #endif
 #endif

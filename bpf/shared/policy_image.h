@@ -14,7 +14,7 @@
 #endif
 
 #define BW_IMAGE_MAGIC   0x69777062u /* "bpwi" */
-#define BW_IMAGE_VERSION 1
+#define BW_IMAGE_VERSION 2
 #define BW_LINE_SIZE     64
 
 #define BW_MAX_DOMAINS   256  /* the unconfined one is number 0 */
@@ -62,6 +62,40 @@ struct bw_image_tail {
 	__u32 any_entry_count;
 	__u32 net_line;        /* struct bw_net_rule, 1 a line */
 	__u32 live_line;       /* struct bw_live, 1 a line */
+};
+
+/* What a file is known by besides its name and number; struct bw_pin. Bits of `kinds` are 1 << these. */
+#define BW_PIN_FSVERITY   0
+#define BW_PIN_IMA        1
+#define BW_PIN_LABEL      2 /* security.bpf.bpfwarden: only who has CAP_SYS_ADMIN sets it */
+#define BW_PIN_USER_LABEL 3 /* user.bpfwarden: its owner's */
+#define BW_PIN_KINDS      4
+#define BW_PINS_LABELS  ((1u << BW_PIN_LABEL) | (1u << BW_PIN_USER_LABEL))
+#define BW_PIN_BYTES    48 /* of a digest or label: of a longer digest, the first */
+
+/* Line 2: what is only there if files are known by a digest or a label. */
+struct bw_image_pins {
+	__u32 line;    /* struct bw_pin, 2 for each bucket */
+	__u32 mask;    /* buckets - 1 */
+	__u32 kinds;   /* bits: that ways into domains go by */
+	__u32 objects; /* bits: that rules go by */
+	__u32 reserved[12];
+};
+
+struct bw_pin {
+	__u32 number; /* of the value, from 1; 0: free */
+	__u32 set;    /* of rules about files with this label; 0: none */
+	__u8 kind;
+	__u8 algorithm; /* of a digest: FS_VERITY_HASH_ALG_*, or IMA's hash_algo */
+	__u8 length;    /* of the digest or label, as it is there */
+	__u8 reserved[5];
+	__u64 words[BW_PIN_BYTES / 8]; /* zeros behind it */
+};
+
+/* What a way in wants the file to be: numbers of values, 0 any. */
+struct bw_entry_pins {
+	__u32 numbers[BW_PIN_KINDS];
+	__u32 reserved[12];
 };
 
 /* State 0 matches nothing, here or below; its set is 0, which is empty. */
@@ -115,6 +149,7 @@ struct bw_cell {
 #define BW_DOMAIN_BY_TYPE     (1u << 2) /* has rules by type of file system */
 #define BW_DOMAIN_BY_IDENTITY (1u << 3)
 #define BW_DOMAIN_OWN_ROOT    (1u << 4) /* every path is read as if its file system were not mounted: "overlay:/etc/passwd" */
+#define BW_DOMAIN_BY_LABEL    (1u << 5)
 struct bw_domain {
 	/* line 0: paths */
 	__u64 default_deny; /* enforced where no rule allows */
@@ -182,7 +217,7 @@ struct bw_entry {
 	__u32 uid_first, uid_last;
 	__u32 gid_first, gid_last;
 	__u32 number;  /* its place in entry_line */
-	__u32 reserved;
+	__u32 pins;    /* line of its struct bw_entry_pins; 0: the file may be any */
 };
 
 #define BW_NET_ANY 0xffffu
@@ -207,10 +242,12 @@ struct bw_net_rule {
 static_assert(sizeof(bw_image_head) == 64 && sizeof(bw_image_tail) == 64 && sizeof(bw_state) == 16 && sizeof(bw_edge) == 32);
 static_assert(sizeof(bw_live) == 64 && sizeof(bw_cell) == 64 && sizeof(bw_domain) == 64 * BW_DOMAIN_LINES && sizeof(bw_identity) == 32 && sizeof(bw_set) == 16);
 static_assert(sizeof(bw_rule) == 64 && sizeof(bw_entry) == 64 && sizeof(bw_net_rule) == 64);
+static_assert(sizeof(bw_image_pins) == 64 && sizeof(bw_pin) == 64 && sizeof(bw_entry_pins) == 64);
 #else
 _Static_assert(sizeof(struct bw_image_head) == 64 && sizeof(struct bw_image_tail) == 64 && sizeof(struct bw_state) == 16 &&
 	       sizeof(struct bw_edge) == 32 && sizeof(struct bw_live) == 64 && sizeof(struct bw_cell) == 64 && sizeof(struct bw_domain) == 256 &&
 	       sizeof(struct bw_identity) == 32 && sizeof(struct bw_set) == 16 && sizeof(struct bw_rule) == 64 &&
-	       sizeof(struct bw_entry) == 64 && sizeof(struct bw_net_rule) == 64, "the image is the same for everybody");
+	       sizeof(struct bw_entry) == 64 && sizeof(struct bw_net_rule) == 64 && sizeof(struct bw_image_pins) == 64 &&
+	       sizeof(struct bw_pin) == 64 && sizeof(struct bw_entry_pins) == 64, "the image is the same for everybody");
 #endif
 #endif

@@ -49,6 +49,8 @@
 #define BW_OP_MAP_ANON_EXEC (1ull << 53) /* executable memory that is no file's, or that was written to */
 
 #define BW_OPS_PATH    0x00000000000fffffull
+/* What a rule can say about files with a label: the kernel lets programs read one where a file is opened, and nowhere else. */
+#define BW_OPS_LABEL   (BW_OP_READ | BW_OP_WRITE | BW_OP_APPEND | BW_OP_EXEC)
 #define BW_OPS_ADDRESS 0x000000001f000000ull
 #define BW_OPS_DOMAIN  0x0000000700000000ull
 #define BW_OPS_PLAIN   0x003f000000000000ull

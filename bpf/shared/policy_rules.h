@@ -57,6 +57,60 @@ static __always_inline __u32 bw_identity_set(bw_image_t image, const struct bw_i
 	return 0;
 }
 
+/* A digest or label as it was found. From `algorithm` on it is what the kernel calls struct fsverity_digest. */
+struct bw_pin_value {
+	__u32 reserved;
+	__u16 algorithm;
+	__u16 length;    /* 0: the file has none */
+	__u64 words[8];  /* zeros behind it */
+};
+
+static __always_inline __u32 bw_pin_hash(__u32 kind, const __u64 *words)
+{
+	return bw_edge_hash(bw_edge_hash(kind, 0, words), 0, words + 3);
+}
+
+/* What the image knows by this value; null: nothing. */
+static __always_inline const struct bw_pin *bw_pin_find(bw_image_t image, const struct bw_image_pins *pins, __u32 kind,
+							const struct bw_pin_value *value)
+{
+	__u32 hash = bw_pin_hash(kind, value->words);
+	__u32 bucket = hash & pins->mask;
+
+	if (!value->length)
+		return 0;
+	BW_KEEP_LOOP
+	for (int i = 0; i < 4; i++) {
+		const struct bw_pin *pin;
+		__u64 different;
+
+		if (i == 2)
+			bucket = bw_edge_second(hash, pins->mask);
+		pin = (const struct bw_pin *)bw_line(image, pins->line + bucket * 2 + (i & 1));
+		if (!pin)
+			return 0;
+		different = (pin->words[0] ^ value->words[0]) | (pin->words[1] ^ value->words[1]) |
+			    (pin->words[2] ^ value->words[2]) | (pin->words[3] ^ value->words[3]) |
+			    (pin->words[4] ^ value->words[4]) | (pin->words[5] ^ value->words[5]);
+		if (pin->number && pin->kind == kind && pin->algorithm == value->algorithm && pin->length == value->length && !different)
+			return pin;
+	}
+	return 0;
+}
+
+/* Whether the file is all that a way in wants it to be. NUMBERS: of the values that it has. */
+static __always_inline int bw_pins_fit(bw_image_t image, const struct bw_entry *entry, const __u32 *numbers)
+{
+	const struct bw_entry_pins *wanted = (const struct bw_entry_pins *)bw_line(image, entry->pins);
+
+	if (!wanted)
+		return 0;
+	for (int kind = 0; kind < BW_PIN_KINDS; kind++)
+		if (wanted->numbers[kind] && wanted->numbers[kind] != numbers[kind])
+			return 0;
+	return 1;
+}
+
 /* What a domain's rules say about one capability, as rights of BW_OP_CAPABLE. */
 static __always_inline void bw_add_capability(struct bw_rights *rights, const struct bw_cell *capabilities, __u32 capability)
 {
@@ -242,8 +296,12 @@ struct bw_exec {
 	__u32 userns_init;  /* 1: the process is in the initial user namespace */
 };
 
-/* BY_CGROUP, BY_IDENTITY: whether these sets of EXEC list the entry (bw_holds_entry), looked at only where it asks for that. */
-static __always_inline int bw_entry_fits(const struct bw_entry *entry, const struct bw_exec *exec, int by_cgroup, int by_identity)
+/*
+ * BY_CGROUP, BY_IDENTITY: whether these sets of EXEC list the entry (bw_holds_entry). BY_PINS: bw_pins_fit(). Each is looked at only where
+ * the entry asks for that.
+ */
+static __always_inline int bw_entry_fits(const struct bw_entry *entry, const struct bw_exec *exec, int by_cgroup, int by_identity,
+					 int by_pins)
 {
 	__u32 flags = entry->flags;
 
@@ -253,13 +311,13 @@ static __always_inline int bw_entry_fits(const struct bw_entry *entry, const str
 		return 0;
 	if ((flags & BW_ENTRY_USERNS_INIT && !exec->userns_init) || (flags & BW_ENTRY_USERNS_OTHER && exec->userns_init))
 		return 0;
-	return !(flags & BW_ENTRY_CGROUP && !by_cgroup) && !(flags & BW_ENTRY_IDENTITY && !by_identity);
+	return !(flags & BW_ENTRY_CGROUP && !by_cgroup) && !(flags & BW_ENTRY_IDENTITY && !by_identity) && !(entry->pins && !by_pins);
 }
 
-/* The first way in that fits, of a list in ascending order; BW_NO_ENTRY if none does. */
+/* The first way in that fits, of a list in ascending order; BW_NO_ENTRY if none does. PINS: numbers of the file's digests and labels. */
 #define BW_NO_ENTRY 0xffffffffu
 static __always_inline __u32 bw_first_entry(bw_image_t image, const struct bw_image_tail *tail, __u32 first, __u32 count,
-					    const struct bw_exec *exec)
+					    const struct bw_exec *exec, const __u32 *pins)
 {
 	for (__u32 i = 0; i < BW_MAX_ENTRIES; i++) {
 		const struct bw_entry *entry;
@@ -269,18 +327,19 @@ static __always_inline __u32 bw_first_entry(bw_image_t image, const struct bw_im
 		entry = (const struct bw_entry *)bw_line(image, tail->entry_line +
 								      bw_word(image, tail->list_line, first + i, 0));
 		if (entry && bw_entry_fits(entry, exec, bw_holds_entry(image, tail, exec->cgroup_set, entry->number),
-					   bw_holds_entry(image, tail, exec->identity_set, entry->number)))
+					   bw_holds_entry(image, tail, exec->identity_set, entry->number),
+					   entry->pins && bw_pins_fit(image, entry, pins)))
 			return entry->number;
 	}
 	return BW_NO_ENTRY;
 }
 
 /* The way in that an exec takes, whatever it is known by: of those that fit the first in the files. BW_NO_ENTRY: the domain stays. */
-static __always_inline __u32 bw_enter(bw_image_t image, const struct bw_image_tail *tail, const struct bw_exec *exec)
+static __always_inline __u32 bw_enter(bw_image_t image, const struct bw_image_tail *tail, const struct bw_exec *exec, const __u32 *pins)
 {
 	const struct bw_set *of = exec->file_set ? bw_set_at(image, tail, exec->file_set) : 0;
-	__u32 by_file = of ? bw_first_entry(image, tail, of->first_entry, of->entry_count, exec) : BW_NO_ENTRY;
-	__u32 by_other = bw_first_entry(image, tail, tail->any_entries, tail->any_entry_count, exec);
+	__u32 by_file = of ? bw_first_entry(image, tail, of->first_entry, of->entry_count, exec, pins) : BW_NO_ENTRY;
+	__u32 by_other = bw_first_entry(image, tail, tail->any_entries, tail->any_entry_count, exec, pins);
 
 	return by_file < by_other ? by_file : by_other;
 }

@@ -48,6 +48,10 @@ std::vector<Command> policy_commands() {
                      {"--path", "PATH", "with --op: on this file"},
                      {"--type", "TYPE", "the type of the file's file system, for rules with file_systems"},
                      {"--identity", "MAJ:MIN,INODE,GENERATION", "what the file is, for rules with identities"},
+                     {"--fsverity", "DIGEST", "with --exec: the file's digest by fs-verity"},
+                     {"--ima", "DIGEST", "with --exec: the file's digest by IMA, \"sha256:…\""},
+                     {"--label", "TEXT", "the file's attribute security.bpf.bpfwarden, for rules with labels"},
+                     {"--user-label", "TEXT", "the file's attribute user.bpfwarden"},
                      {"--net", "ADDRESS", "with --op: 192.0.2.1:80, [2001:db8::1]:443, or a family alone: unix"},
                      {"--exec", "PATH", "execute this file: whether it may be, and in which domain it runs"},
                      {"--cgroup", "PATH", "with --exec: the process's control group (default: /)"},
@@ -65,6 +69,15 @@ std::vector<Command> policy_commands() {
          .positionals = {{"OLD", "a policy: a file, or - for standard input"},
                          {"NEW", "the policy to compare it with"}},
          .run = policy_diff},
+        {.object = "policy",
+         .verb = "identity",
+         .summary = "print what a policy can know files by",
+         .details =
+             "As it is written there: device, inode and generation, the digest by fs-verity if the file has one, "
+             "SHA-256 as IMA makes it, and the labels that it has. Links are followed. The exit status is 5 or 6 if "
+             "a file is not there or cannot be read.",
+         .positionals = {{"FILE", "regular files or directories", 1, many}},
+         .run = policy_identity},
         {.object = "policy",
          .verb = "apply",
          .summary = "put policies in force",

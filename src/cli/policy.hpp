@@ -15,6 +15,7 @@ Result<int> policy_check(const Args& args);
 Result<int> policy_show(const Args& args);
 Result<int> policy_explain(const Args& args);
 Result<int> policy_diff(const Args& args);
+Result<int> policy_identity(const Args& args);
 Result<int> policy_apply(const Args& args);
 Result<int> policy_confirm(const Args& args);
 Result<int> policy_rollback(const Args& args);

@@ -74,7 +74,7 @@ class Explainer {
     }
 
     Result<policy::FileName> file(const std::string& path) const {
-        policy::FileName file{path, args_.value("--type").value_or(""), std::nullopt};
+        policy::FileName file{path, args_.value("--type").value_or(""), std::nullopt, {}};
         const bool detached = path.find(":/") < path.find('/');
         if (!path.starts_with('/') && !detached)
             return usage(fmt::format("{} is no whole path", quoted(path)), "write /PATH, or TYPE:/PATH");
@@ -93,6 +93,17 @@ class Explainer {
             identity.inode = BW_TRY(number("--identity", parts[1], UINT64_MAX));
             identity.generation = static_cast<std::uint32_t>(BW_TRY(number("--identity", parts[2], UINT32_MAX)));
             file.identity = identity;
+        }
+        for (const auto& kind : policy::all_pin_kinds()) {
+            std::string option = fmt::format("--{}", kind.key);
+            std::ranges::replace(option, '_', '-');
+            const auto text = args_.value(option);
+            if (!text) continue;
+            auto pin = policy::parse_pin(kind.kind, *text);
+            if (!pin)
+                return fail(
+                    Error(Code::usage, pin.error().what()).because(pin.error().why()).advise(pin.error().hint()));
+            file.pins.push_back(std::move(*pin));
         }
         return file;
     }

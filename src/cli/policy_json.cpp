@@ -103,6 +103,25 @@ void print_policy_explain_json(const ReadPolicies& policies, const Explanation& 
     print_json(document);
 }
 
+void print_policy_identity_json(std::span<const std::pair<std::string, enforce::FileIdentity>> files) {
+    Json list = Json::array();
+    for (const auto& [path, file] : files) {
+        Json entry{{"path", path}};
+        entry["identity"] = nullptr;
+        if (const auto& id = file.identity)
+            entry["identity"] = {
+                {"device", std::to_string(id->device >> 20) + ":" + std::to_string(id->device & 0xfffff)},
+                {"inode", id->inode},
+                {"generation", id->generation}};
+        for (const auto& kind : policy::all_pin_kinds()) {
+            const auto at = std::ranges::find(file.pins, kind.kind, &policy::Pin::kind);
+            entry[std::string(kind.key)] = at != file.pins.end() ? Json(policy::text_of(*at)) : Json(nullptr);
+        }
+        list.push_back(std::move(entry));
+    }
+    print_json({{"schema", "bpfwarden.policy.identity/1"}, {"files", std::move(list)}});
+}
+
 void print_policy_diff_json(const policy::Diff& diff) {
     Json list = Json::array();
     for (const auto& one : diff.differences) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/policy.hpp"
+#include "enforce/file_identity.hpp"
 #include "policy/diff.hpp"
 #include "policy/evaluate.hpp"
 
@@ -30,6 +31,8 @@ struct Explanation {
 void print_policy_check_json(std::span<const std::string> files, const Diagnostics& diagnostics);  // …policy.check/1
 void print_policy_show_json(const ReadPolicies& policies);                                         // …policy.show/1
 void print_policy_explain_json(const ReadPolicies& policies, const Explanation& explanation);      // …policy.explain/1
-void print_policy_diff_json(const policy::Diff& diff);                                             // …policy.diff/1
+// …policy.identity/1
+void print_policy_identity_json(std::span<const std::pair<std::string, enforce::FileIdentity>> files);
+void print_policy_diff_json(const policy::Diff& diff);  // …policy.diff/1
 
 }  // namespace bpfwarden::cli

@@ -38,22 +38,37 @@ struct Options {
     std::string policies = "/etc/bpfwarden/policies.d";
     std::string audit = audit::policy_log_path;
     bool journal = false;
+    bool emergency = false;  // what cannot be put in force at the start ends the guard
 };
+
+// So that a unit can tell it from every other end.
+constexpr int not_in_force = 8;
 
 constexpr std::string_view usage =
     "usage: bpfwarden-guard [--run DIR] [--policies DIR] [--audit FILE] [--journal]\n"
+    "                       [--on-boot-failure continue|emergency]\n"
     "\n"
     "Writes down what the policies in force refuse and tell. See bpfwarden-guard(8).\n"
     "\n"
     "  --run DIR        where its lock is (default: $BPFWARDEN_RUN or /run/bpfwarden)\n"
     "  --policies DIR   DIR/*.toml is put in force if nothing is (default: /etc/bpfwarden/policies.d)\n"
     "  --audit FILE     the log of policies (default: /var/log/bpfwarden/policy.jsonl)\n"
-    "  --journal        to the journal as well\n";
+    "  --journal        to the journal as well\n"
+    "  --on-boot-failure continue|emergency\n"
+    "                   what to do if these cannot be put in force: go on (default), or end with status 8\n";
 
 Result<Options> parse(std::span<char*> argv) {
     Options options;
     for (std::size_t i = 1; i < argv.size(); ++i) {
         const std::string_view word = argv[i];
+        if (word == "--on-boot-failure" && i + 1 < argv.size()) {
+            const std::string_view choice = argv[++i];
+            if (choice != "continue" && choice != "emergency")
+                return fail(Error(Code::usage, fmt::format("--on-boot-failure is no {}", quoted(choice)))
+                                .because("it is continue or emergency"));
+            options.emergency = choice == "emergency";
+            continue;
+        }
         std::string* value = word == "--run"        ? &options.run
                              : word == "--policies" ? &options.policies
                              : word == "--audit"    ? &options.audit
@@ -103,6 +118,8 @@ class Guard {
     }
 
     std::uint32_t generation() const { return generation_; }
+    // Whether there were policies for the start that are not in force now.
+    bool refused() const { return refused_; }
 
   private:
     // Once a second: a bpffs tells nobody that something was pinned or removed.
@@ -205,19 +222,22 @@ class Guard {
 
     // At the start of the machine. What cannot be put in force is told of, and the rest of this process goes on.
     void apply(const std::string& directory) {
-        std::error_code none;
+        std::error_code problem;
         std::vector<std::string> files;
-        for (const auto& entry : fs::directory_iterator(directory, none))
+        for (const auto& entry : fs::directory_iterator(directory, problem))
             if (entry.path().extension() == ".toml") files.push_back(entry.path());
-        if (files.empty()) return;
         std::ranges::sort(files);
         const auto refused = [&](const Error& error) {
+            refused_ = true;
             complain(error);
             log_.append(audit::Event{.kind = "policy_refused", .fields = {}}
                             .set("files", join(files, ", "))
                             .set("reason", error.why().empty() ? error.what() : error.why()));
             log_.flush();
         };
+        if (problem && problem != std::errc::no_such_file_or_directory)
+            return refused(Error::from_errno(problem.value(), fmt::format("cannot read {}", directory)));
+        if (files.empty()) return;
         auto loaded = policy::load(files);
         if (!loaded) return refused(loaded.error());
         std::optional<policy::Compiled> compiled;
@@ -244,6 +264,7 @@ class Guard {
     std::optional<enforce::PolicyEvents> events_;
     ino_t ring_ = 0;
     std::uint32_t generation_ = 0;
+    bool refused_ = false;
     UniqueFd mounts_;
     std::uint64_t named_at_ = 0;
     broker::EventLoop::Watch on_denials_, on_others_, on_mounts_, timer_, again_;
@@ -284,6 +305,11 @@ Result<int> serve(const Options& options) {
     BW_TRY(guard.start(options.policies));
     guard.drain();
     log.flush();
+    if (options.emergency && guard.refused()) {
+        fmt::print(stderr,
+                   "bpfwarden-guard: the policies of the start are not in force, and --on-boot-failure is emergency\n");
+        return not_in_force;
+    }
     ::sd_notify(0, "READY=1");
     if (guard.generation())
         fmt::print(stderr, "bpfwarden-guard: generation {} is in force\n", guard.generation());

@@ -27,8 +27,8 @@ namespace bpfwarden::enforce {
 
 namespace fs = std::filesystem;
 
-static constexpr const char* map_names[] = {"images",  "control", "tasks",   "mounted", "works",   "directories",
-                                            "denials", "others",  "numbers", "hits",    "tellings"};
+static constexpr const char* map_names[] = {"images",  "control", "tasks",   "mounted", "works",    "directories",
+                                            "denials", "others",  "numbers", "hits",    "tellings", "founds"};
 
 static std::uint64_t boot_ns() {
     timespec now{};
@@ -56,7 +56,7 @@ Result<ForcedImage> ForcedImage::map(MapFd fd) {
     if (address == MAP_FAILED) return fail_errno("cannot map a policy's image");
     image.address_ = address;
     image.fd_ = std::move(fd);
-    if (image.bytes_ < 2 * sizeof(policy::Line) || image.generation() == 0)
+    if (image.bytes_ < 3 * sizeof(policy::Line) || image.generation() == 0)
         return fail(Code::failed, "what is pinned as a policy's image is none");
     return image;
 }
@@ -227,12 +227,37 @@ Result<> PolicyForce::settle() {
 // --- changes
 // ----------------------------------------------------------------------------------------------------------
 
-Result<> PolicyForce::attach(std::uint64_t ops) {
-    auto object = BW_TRY(PolicyObject::open(pins_, ops));
+Result<> PolicyForce::attach(const PolicyNeeds& needs) {
+    auto object = BW_TRY(PolicyObject::open(pins_, needs));
     return object.attach();
 }
 
+// Has the programs read what any of these images may ask for: digests and labels of files.
+void PolicyForce::read_for(std::span<const ForcedImage* const> images) {
+    bw_control wanted{};
+    for (const auto* image : images) {
+        const auto lines = image->lines();
+        bw_image_head head;
+        bw_image_pins pins;
+        std::memcpy(&head, &lines[0], sizeof head);
+        std::memcpy(&pins, &lines[2], sizeof pins);
+        wanted.kinds |= pins.kinds;
+        wanted.object_kinds |= pins.objects;
+        for (std::uint32_t domain = 0; domain < head.domains; ++domain) {
+            bw_domain of;
+            std::memcpy(&of, &lines[head.domain_line + domain * BW_DOMAIN_LINES], sizeof of);
+            if (of.flags & BW_DOMAIN_BY_LABEL) wanted.label_domains[domain / 64] |= 1ULL << domain % 64;
+        }
+    }
+    auto* control = maps_->control;
+    for (std::size_t i = 0; i < std::size(wanted.label_domains); ++i)
+        __atomic_store_n(&control->label_domains[i], wanted.label_domains[i], __ATOMIC_RELEASE);
+    __atomic_store_n(&control->object_kinds, wanted.object_kinds, __ATOMIC_RELEASE);
+    __atomic_store_n(&control->kinds, wanted.kinds, __ATOMIC_RELEASE);
+}
+
 Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
+    BW_TRY(require_kinds(compiled.kinds, compiled.ima_algorithms));
     auto old = BW_TRY(image(0));
     auto older = BW_TRY(image(1));
     const std::uint32_t generation = ++maps_->control->generation;
@@ -244,7 +269,8 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
     // It may come back by the clock while the programs are still being verified.
     if (older) all.push_back(&*older);
     BW_TRY(name_mounts(all));
-    BW_TRY_WITHIN(attach(compiled.ops), "attaching the policy's programs");
+    BW_TRY_WITHIN(attach({compiled.ops, compiled.kinds}), "attaching the policy's programs");
+    read_for(all);
 
     auto* control = maps_->control;
     __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
@@ -280,6 +306,7 @@ Result<std::uint32_t> PolicyForce::rollback() {
                         .because("only one was applied since the programs were loaded"));
     std::vector<const ForcedImage*> both{&*now, &*before};
     BW_TRY(name_mounts(both));
+    read_for(both);
     __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
     BW_TRY(put_image(maps_->images, 0, before->fd()));
     BW_TRY(put_image(maps_->images, 1, now->fd()));

@@ -42,6 +42,8 @@ class ForcedImage {
     std::size_t bytes_ = 0;
 };
 
+struct PolicyNeeds;
+
 class PolicyForce {
   public:
     // What is pinned there; nothing decides if nothing was. Makes the directory, and maps if there are none.
@@ -88,7 +90,8 @@ class PolicyForce {
     struct Maps;
     explicit PolicyForce(std::string pins);
     Result<> take_over();
-    Result<> attach(std::uint64_t ops);
+    Result<> attach(const PolicyNeeds& needs);
+    void read_for(std::span<const ForcedImage* const> images);
     Result<> settle();
     Result<std::size_t> name_mounts(std::span<const ForcedImage* const> images);
 

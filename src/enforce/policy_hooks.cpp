@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enforce/policy_hooks.hpp"
 
+#include "shared/policy_image.h"
 #include "shared/policy_ops.h"
 
 namespace bpfwarden::enforce {
@@ -14,12 +15,13 @@ std::span<const PolicyHook> policy_hooks() {
         {"sb_delete", "sb_delete", 0},
         {"uring_override_creds", "uring_override_creds", 0},
         {"bprm_committing_creds", "bprm_committing_creds", 0},
-        {"bprm_creds_for_exec", "bprm_creds_for_exec", 0, false, true},
+        {"bprm_enter", "bprm_check_security", 0, false, true},
         // Files.
         {"bprm_check_security", "bprm_check_security", BW_OP_EXEC, false, true},
         {"mmap_file", "mmap_file", BW_OP_MAP_EXEC, false, true},
         {"file_mprotect", "file_mprotect", BW_OP_MAP_EXEC, false, true},
-        {"file_open", "file_open", BW_OP_READ | BW_OP_WRITE | BW_OP_APPEND | BW_OP_CREATE, false, true},
+        // Also before who reads labels, which must be attached after it (bpf/policy/pins.bpf.h).
+        {"file_open", "file_open", BW_OP_READ | BW_OP_WRITE | BW_OP_APPEND | BW_OP_CREATE, false, true, BW_PINS_LABELS},
         {"file_truncate", "file_truncate", BW_OP_TRUNCATE, true, true},
         {"path_truncate", "path_truncate", BW_OP_TRUNCATE},
         {"path_mknod", "path_mknod", BW_OP_CREATE | BW_OP_MKNOD},
@@ -61,8 +63,16 @@ std::span<const PolicyHook> policy_hooks() {
         {"inode_init_security_anon", "inode_init_security_anon", BW_OP_IO_URING},
         {"mmap_anonymous", "mmap_file", BW_OP_MAP_ANON_EXEC},
         {"mprotect_anonymous", "file_mprotect", BW_OP_MAP_ANON_EXEC},
+        // What files are known by. The last one last.
+        {"bprm_read_fsverity", "bprm_creds_for_exec", 0, false, false, 1U << BW_PIN_FSVERITY},
+        {"bprm_read_ima", "bprm_creds_for_exec", 0, false, false, 1U << BW_PIN_IMA},
+        {"file_read_label", "file_open", 0, false, false, BW_PINS_LABELS},
     };
     return hooks;
+}
+
+bool is_needed(const PolicyHook& hook, const PolicyNeeds& needs) {
+    return (!hook.ops && !hook.kinds) || hook.ops & needs.ops || hook.kinds & needs.kinds;
 }
 
 }  // namespace bpfwarden::enforce

@@ -3,8 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <vector>
@@ -16,6 +21,7 @@
 #include "kernel/btf.hpp"
 #include "kernel/file.hpp"
 #include "policy.skel.h"
+#include "policy/pin.hpp"
 
 namespace bpfwarden::enforce {
 
@@ -108,13 +114,83 @@ Result<> PolicyObject::make_maps(const std::string& pins) {
     return {};
 }
 
-Result<PolicyObject> PolicyObject::open(const std::string& pins, std::uint64_t ops) {
+// Asks IMA for a digest of an open file, by a program that is attached for a moment: the kernel's number of the
+// algorithm.
+static Result<std::uint32_t> ima_algorithm() {
+    const Listen listen;
+    std::unique_ptr<struct ::policy, void (*)(struct ::policy*)> object(::policy__open(), &::policy__destroy);
+    if (!object) return fail_errno("cannot read the policy's programs");
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object->obj)::bpf_program__set_autoload(
+        program, program == object->progs.file_ask_ima);
+    // Of the maps only its own variables: the rest is large.
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object->obj)::bpf_map__set_autocreate(
+        map, std::string_view(::bpf_map__name(map)).contains('.'));
+    object->rodata->bw_asking = static_cast<__u32>(::gettid());
+    if (const int error = policy__load(object.get()); error)
+        return fail(Error::from_errno(-error, "the kernel refuses the program that asks IMA").because(listen.end()));
+    const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(object->progs.file_ask_ima),
+                                                             &::bpf_link__destroy);
+    if (!link) return fail(Error::from_errno(errno, "cannot attach the program that asks IMA").because(listen.end()));
+    const UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    if (!file) return fail_errno("cannot open this program's own file");
+    int size = 0;
+    if (::ioctl(file.get(), FIGETBSZ, &size)) return fail_errno("cannot ask about this program's own file");
+    const int algorithm = object->data->bw_ima_algorithm;
+    if (algorithm < 0)
+        return fail(Error(Code::unsupported, "IMA makes no digest on this machine")
+                        .because(fmt::format("asked for that of this program's own file it says: {}",
+                                             std::strerror(-algorithm)))
+                        .advise("know the file by `fsverity`, `label` or `identity`"));
+    return static_cast<std::uint32_t>(algorithm);
+}
+
+static Result<> require_kfunc(const kernel::Btf& btf, std::string_view name, const char* what, std::string why,
+                              const char* instead) {
+    if (btf.function(name).id) return {};
+    return fail(Error(Code::unsupported, what).because(std::move(why)).advise(instead));
+}
+
+Result<> require_kinds(std::uint32_t kinds, std::uint32_t ima_algorithms) {
+    if (!kinds) return {};
+    const auto btf = BW_TRY(kernel::Btf::of_vmlinux());
+    if (kinds & policy::bit(policy::PinKind::fsverity))
+        BW_TRY(require_kfunc(btf, "bpf_get_fsverity_digest", "this kernel tells programs no digest by fs-verity",
+                             "that is there from Linux 6.8 on, in kernels with CONFIG_FS_VERITY",
+                             "know the file by `ima` or `identity`"));
+    if (kinds & BW_PINS_LABELS)
+        BW_TRY(require_kfunc(btf, "bpf_get_file_xattr", "this kernel tells programs no label of a file",
+                             "that is there from Linux 6.8 on", "know the file by `exe`, `ima` or `identity`"));
+    // Both came with one change; attributes of the other name are refused to programs before.
+    if (kinds & policy::bit(policy::PinKind::label))
+        BW_TRY(require_kfunc(btf, "bpf_set_dentry_xattr", "this kernel tells programs no attribute security.bpf.*",
+                             "that is there from Linux 6.15 on",
+                             "user_label is read from 6.8 on, but who owns a file can set it"));
+    if (kinds & policy::bit(policy::PinKind::ima)) {
+        BW_TRY(require_kfunc(btf, "ima_file_hash", "this kernel has no IMA", "it was built without CONFIG_IMA",
+                             "know the file by `fsverity`, `label` or `identity`"));
+        const auto algorithm = BW_TRY(ima_algorithm());
+        const auto name = policy::ima_algorithm_name(algorithm);
+        if (ima_algorithms & ~(1U << algorithm))
+            return fail(
+                Error(Code::unsupported, "the policy has digests that IMA does not make on this machine")
+                    .because(name ? fmt::format("its digests are made with {} here", *name)
+                                  : fmt::format("its algorithm here is the kernel's number {}, which can be forged "
+                                                "or is not known",
+                                                algorithm))
+                    .advise("write digests of that algorithm, or start the kernel with ima_hash=sha256"));
+    }
+    return {};
+}
+
+Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNeeds& needs) {
     const Listen listen;
     const auto btf = BW_TRY(kernel::Btf::of_vmlinux());
     const bool by_path = !btf.has_member("file", "f_path");
     std::set<std::string, std::less<>> wanted;
     for (const auto& hook : policy_hooks()) {
-        if (hook.ops && !(hook.ops & ops)) continue;
+        if (!is_needed(hook, needs)) continue;
         if (!btf.function(fmt::format("bpf_lsm_{}", hook.hook)).id) {
             if (hook.optional) continue;
             return fail(Error(Code::unsupported, fmt::format("this kernel has no LSM hook {}", hook.hook))
@@ -144,9 +220,13 @@ Result<> PolicyObject::attach() {
         for (const auto& path : pinned) ::unlink(path.c_str());
         return fail(std::move(error));
     };
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object_.get()) {
-        if (!::bpf_program__autoload(program)) continue;
+    std::vector<bpf_program*> programs;
+    bpf_program* next = nullptr;
+    bpf_object__for_each_program(next, object_.get()) if (::bpf_program__autoload(next)) programs.push_back(next);
+    // Who reads for others comes after them: what was attached last is called first.
+    std::ranges::stable_partition(programs,
+                                  [](bpf_program* one) { return !(::bpf_program__flags(one) & BPF_F_SLEEPABLE); });
+    for (auto* program : programs) {
         const char* name = ::bpf_program__name(program);
         std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
         if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(listen.end()));

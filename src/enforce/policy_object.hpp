@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "enforce/policy_hooks.hpp"
 
 struct bpf_object;
 
@@ -19,12 +20,16 @@ inline constexpr std::string_view link_prefix = "link_";
 // An error with what to do where the kernel has no BPF LSM, or it is not in its list.
 Result<> require_bpf_lsm();
 
+// An error with what to do where this kernel cannot say what policies know files by. Of digests by IMA, it also
+// makes one, to see with which algorithm: the policy's must be that one. `ima_algorithms`: 1 << its number.
+Result<> require_kinds(std::uint32_t kinds, std::uint32_t ima_algorithms);
+
 class PolicyObject {
   public:
     // Makes the maps that are not pinned yet, and pins them.
     static Result<> make_maps(const std::string& pins);
-    // Loads the programs for `ops` that have no link there yet, with the pinned maps. Nothing decides yet.
-    static Result<PolicyObject> open(const std::string& pins, std::uint64_t ops);
+    // Loads the programs that are needed and have no link there yet, with the pinned maps. Nothing decides yet.
+    static Result<PolicyObject> open(const std::string& pins, const PolicyNeeds& needs);
     // Attaches them all, or none, and pins the links.
     Result<> attach();
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,6 +38,7 @@ class Compiler {
         rule_lines();
         if (!automaton()) return std::nullopt;
         identities();
+        pins();
         domains();
         net();
         ways();
@@ -145,6 +147,46 @@ class Compiler {
         }
     }
 
+    // Values are numbered by themselves, so what the same policies give does not depend on their order in memory.
+    void pins() {
+        std::map<std::tuple<std::uint8_t, std::uint8_t, std::string>, std::vector<Mark>> values;
+        const auto add = [&](const Pin& pin, Mark with) {
+            values[{static_cast<std::uint8_t>(pin.kind), pin.algorithm, pin.bytes}].push_back(with);
+        };
+        for (std::size_t i = 0; i < linked_.rules.size(); ++i)
+            for (const auto& label : linked_.rules[i].written->labels) {
+                add(label, mark(MarkKind::rule, i));
+                image_.rule_kinds |= bit(label.kind);
+            }
+        for (std::size_t i = 0; i < linked_.ways.size(); ++i)
+            for (const auto& pin : linked_.ways[i].written->pins) {
+                add(pin, mark(MarkKind::way, i));
+                image_.way_kinds |= bit(pin.kind);
+                if (pin.kind == PinKind::ima) out_.ima_algorithms |= 1U << pin.algorithm;
+            }
+        image_.way_pins.resize(linked_.ways.size());
+        for (auto& [key, marks] : values) {
+            const auto& [kind, algorithm, bytes] = key;
+            bw_pin line{};
+            line.number = static_cast<std::uint32_t>(image_.pins.size() + 1);
+            line.kind = kind;
+            line.algorithm = algorithm;
+            line.length = static_cast<std::uint8_t>(bytes.size());
+            std::memcpy(line.words, bytes.data(), std::min(bytes.size(), sizeof line.words));
+            std::vector<Mark> rules;
+            for (const auto with : marks)
+                if ((with & 3) == static_cast<Mark>(MarkKind::way))
+                    image_.way_pins[with >> 2].numbers[kind] = line.number;
+                else
+                    rules.push_back(with);
+            std::ranges::sort(rules);
+            const auto rest = std::ranges::unique(rules);
+            rules.erase(rest.begin(), rest.end());
+            line.set = set_of_marks(rules);
+            image_.pins.push_back(line);
+        }
+    }
+
     // What rules that go by no path say to one domain.
     static void say(bw_cell& cell, std::uint32_t effect, std::uint64_t bits) {
         (effect == BW_EFFECT_ALLOW  ? cell.allow
@@ -183,6 +225,7 @@ class Compiler {
                 if (effect == BW_EFFECT_WARN) paths.blind_warn |= ops & BW_OPS_PATH;
                 if (!rule.written->file_systems.empty()) paths.flags |= BW_DOMAIN_BY_TYPE;
                 if (!rule.written->identities.empty()) paths.flags |= BW_DOMAIN_BY_IDENTITY;
+                if (!rule.written->labels.empty()) paths.flags |= BW_DOMAIN_BY_LABEL;
                 if (ops & BW_OPS_PLAIN) {
                     say(paths.plain, effect, ops & BW_OPS_PLAIN);
                     plain.rules.push_back(line);
@@ -329,6 +372,7 @@ class Compiler {
         }
         for (const auto& way : image_.ways) out_.cgroups = out_.cgroups || way.flags & BW_ENTRY_CGROUP;
         out_.identities = !image_.identities.empty();
+        out_.kinds = image_.way_kinds | image_.rule_kinds;
         for (const auto& domain : linked_.domains) out_.domains.push_back(domain.name);
         out_.sizes.states = image_.automaton.states.size();
         for (const auto& state : image_.automaton.states) out_.sizes.edges += state.edges.size();

@@ -44,11 +44,13 @@ struct Compiled {
     std::string digest;                // SHA-256 of the lines and the names
     // What any domain has a rule or default about: which hooks are needed besides those of exec.
     Operations ops = 0;
-    bool enforces = false;     // something can be refused; else it is only told
-    bool cgroups = false;      // a way in goes by control group
-    bool types = false;        // a rule goes by the type of a file system
-    bool identities = false;   // a rule or way in goes by device and inode
-    bool loss_denies = false;  // in some domain, what cannot be told is refused
+    bool enforces = false;             // something can be refused; else it is only told
+    bool cgroups = false;              // a way in goes by control group
+    bool types = false;                // a rule goes by the type of a file system
+    bool identities = false;           // a rule or way in goes by device and inode
+    std::uint32_t kinds = 0;           // 1 << BW_PIN_*: what else files are known by
+    std::uint32_t ima_algorithms = 0;  // 1 << the kernel's number of it: that a way in has a digest of
+    bool loss_denies = false;          // in some domain, what cannot be told is refused
     ImageSizes sizes;
 };
 

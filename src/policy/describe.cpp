@@ -33,6 +33,7 @@ std::string describe(const Linked& linked, const LinkedWay& way) {
     const auto& written = *way.written;
     if (written.exe) parts.push_back("exe " + printable(written.exe->text.text));
     if (written.identity) parts.push_back(describe(*written.identity));
+    for (const auto& pin : written.pins) parts.push_back(describe(pin));
     if (written.cgroup) parts.push_back("cgroup " + printable(written.cgroup->text.text));
     ids("uid", written.uid);
     ids("gid", written.gid);

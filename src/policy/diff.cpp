@@ -106,6 +106,7 @@ class Differ {
         if (auto done = files(); !done) return fail(std::move(done).error());
         for (const auto& [name, was, is] : pairs_) {
             identities(name, was, is);
+            labels(name, was, is);
             capabilities(name, was, is);
             peers(name, was, is);
             plain(name, was, is);
@@ -306,6 +307,21 @@ class Differ {
             };
             compare(name, sides_[0].on_those(was, BW_OPS_PATH, about), sides_[1].on_those(is, BW_OPS_PATH, about),
                     BW_OPS_PATH, describe(file));
+        }
+    }
+
+    void labels(const std::string& name, std::uint32_t was, std::uint32_t is) {
+        std::vector<Pin> all;
+        for (const auto& side : sides_)
+            for (const auto& rule : side.linked.rules)
+                for (const auto& label : rule.written->labels)
+                    if (std::ranges::find(all, label) == all.end()) all.push_back(label);
+        for (const auto& label : all) {
+            const auto about = [&](const LinkedRule& rule) {
+                return std::ranges::find(rule.written->labels, label) != rule.written->labels.end();
+            };
+            compare(name, sides_[0].on_those(was, BW_OPS_LABEL, about), sides_[1].on_those(is, BW_OPS_LABEL, about),
+                    BW_OPS_LABEL, describe(label));
         }
     }
 

@@ -31,6 +31,7 @@ SplitPath split_path(std::string_view path) {
 Image::Image(std::span<const Line> lines) : lines_(lines) {
     std::memcpy(&head_, &lines_[0], sizeof head_);
     std::memcpy(&tail_, &lines_[1], sizeof tail_);
+    std::memcpy(&pins_, &lines_[2], sizeof pins_);
 }
 
 // Both kinds of paths begin with a name more than "/": BW_MAX_DEPTH counts the names of the path itself.
@@ -72,8 +73,30 @@ std::uint32_t Image::set_of(std::uint32_t state) const {
 // Sets of rules that say something about a file: by its path, its type, and what it is. 0 says nothing.
 struct Image::Sets {
     std::uint32_t path = 0, type = 0, identity = 0;
+    std::array<std::uint32_t, BW_PIN_KINDS> labels{};  // of digests there are none
     bool blind = false;
+
+    std::vector<std::uint32_t> all() const {
+        std::vector<std::uint32_t> list{path, type, identity};
+        list.insert(list.end(), labels.begin(), labels.end());
+        return list;
+    }
 };
+
+// The value as programs find it with a file.
+static bw_pin_value value_of(const Pin& pin) {
+    bw_pin_value value{};
+    value.algorithm = pin.algorithm;
+    value.length = static_cast<__u16>(pin.bytes.size());
+    std::memcpy(value.words, pin.bytes.data(), std::min(pin.bytes.size(), sizeof value.words));
+    return value;
+}
+
+const bw_pin* Image::find(const Pin& pin) const {
+    if (!pins_.line) return nullptr;
+    const auto value = value_of(pin);
+    return bw_pin_find(lines_, &pins_, static_cast<__u32>(pin.kind), &value);
+}
 
 static const bw_domain* domain_at(bw_image_t image, const bw_image_head& head, std::uint32_t domain) {
     return static_cast<const bw_domain*>(bw_domain_line(image, &head, domain, 0));
@@ -108,6 +131,9 @@ std::optional<Image::Sets> Image::sets_of(std::uint32_t domain, const FileName& 
     if (lines->flags & BW_DOMAIN_BY_IDENTITY && file.identity)
         sets.identity =
             bw_identity_set(lines_, &tail_, file.identity->device, file.identity->inode, file.identity->generation);
+    for (const auto& pin : file.pins)
+        if (const auto* known = lines->flags & BW_DOMAIN_BY_LABEL ? find(pin) : nullptr)
+            sets.labels[static_cast<std::size_t>(pin.kind)] = known->set;
     return sets;
 }
 
@@ -125,7 +151,7 @@ Outcome Image::on_file(std::uint32_t domain, Operations ops, const FileName& fil
     const auto sets = sets_of(domain, file);
     if (!lines || !sets) return broken(ops);
     bw_rights rights{};
-    for (const auto set : {sets->path, sets->type, sets->identity}) {
+    for (const auto set : sets->all()) {
         const auto* cell = bw_cell(lines_, &head_, set, domain);
         if (!cell) return broken(ops);
         bw_add(&rights, cell);
@@ -220,8 +246,7 @@ Decision Image::of_sets(std::span<const std::uint32_t> sets, std::uint32_t domai
 Decision Image::file_decision(std::uint32_t domain, Operations op, const FileName& file) const {
     const auto sets = sets_of(domain, file);
     if (!sets) return {verdict_of(broken(op), op)};
-    const std::uint32_t all[] = {sets->path, sets->type, sets->identity};
-    auto decision = of_sets(all, domain, op, on_file(domain, op, file));
+    auto decision = of_sets(sets->all(), domain, op, on_file(domain, op, file));
     decision.blind = sets->blind;
     return decision;
 }
@@ -276,7 +301,10 @@ std::optional<std::uint32_t> Image::entry(const Exec& exec) const {
     of.uid = exec.uid;
     of.gid = exec.gid;
     of.userns_init = exec.userns_init;
-    const auto way = bw_enter(lines_, &tail_, &of);
+    std::array<__u32, BW_PIN_KINDS> pins{};
+    for (const auto& pin : exec.file.pins)
+        if (const auto* known = find(pin)) pins[static_cast<std::size_t>(pin.kind)] = known->number;
+    const auto way = bw_enter(lines_, &tail_, &of, pins.data());
     if (way == BW_NO_ENTRY) return std::nullopt;
     return way;
 }

@@ -25,6 +25,7 @@ struct FileName {
     std::string path;  // "/etc/passwd", or "tmpfs:/a" where it is not mounted
     std::string type;  // of its file system, for rules by type; may be empty ("tmpfs:/a" says it itself)
     std::optional<Identity> identity;
+    std::vector<Pin> pins;  // its digests and labels
 };
 
 struct Address {
@@ -89,11 +90,13 @@ class Image {
     struct Sets;
     Decision of_sets(std::span<const std::uint32_t> sets, std::uint32_t domain, Operations op, const Outcome& outcome,
                      unsigned capability = 0) const;
+    const bw_pin* find(const Pin& pin) const;
     std::optional<Sets> sets_of(std::uint32_t domain, const FileName& file) const;
 
     std::span<const Line> lines_;
     bw_image_head head_{};
     bw_image_tail tail_{};
+    bw_image_pins pins_{};
 };
 
 // "/a/b" -> its names; "tmpfs:/a" -> "tmpfs", "a" with Start::detached.

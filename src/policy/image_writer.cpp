@@ -90,7 +90,7 @@ class Writer {
     explicit Writer(const ImageParts& parts) : parts_(parts) {}
 
     Result<std::vector<Line>> run() {
-        lines_.resize(2);
+        lines_.resize(3);
         head_.magic = BW_IMAGE_MAGIC;
         head_.version = BW_IMAGE_VERSION;
         head_.domains = static_cast<std::uint32_t>(parts_.domains.size());
@@ -110,6 +110,7 @@ class Writer {
         head_.cell_line = add(cells);
         globs();
         if (auto done = identities(); !done) return fail(std::move(done).error());
+        if (auto done = pins(); !done) return fail(std::move(done).error());
         tail_.set_line = add(sets_);
         tail_.sets = static_cast<std::uint32_t>(sets_.size());
         tail_.any_entries = static_cast<std::uint32_t>(list.size());
@@ -118,7 +119,9 @@ class Writer {
         tail_.list_line = add(list);
         tail_.rule_line = add(parts_.rules);
         tail_.rules = static_cast<std::uint32_t>(parts_.rules.size());
-        tail_.entry_line = add(parts_.ways);
+        auto ways = parts_.ways;
+        way_pins(ways);
+        tail_.entry_line = add(ways);
         tail_.entries = static_cast<std::uint32_t>(parts_.ways.size());
         tail_.net_line = add(parts_.net);
         if (lines_.size() > most_lines)
@@ -129,6 +132,7 @@ class Writer {
         head_.lines = static_cast<std::uint32_t>(lines_.size());
         std::memcpy(at(0), &head_, sizeof head_);
         std::memcpy(at(1), &tail_, sizeof tail_);
+        std::memcpy(at(2), &pins_, sizeof pins_);
         return std::move(lines_);
     }
 
@@ -246,6 +250,34 @@ class Writer {
         return {};
     }
 
+    // The line that says what a way in wants its file to be.
+    void way_pins(std::vector<bw_entry>& ways) {
+        for (std::size_t i = 0; i < ways.size(); ++i) {
+            const auto& wanted = parts_.way_pins[i];
+            if (std::ranges::any_of(wanted.numbers, [](auto number) { return number != 0; }))
+                ways[i].pins = add(std::vector{wanted});
+        }
+    }
+
+    Result<> pins() {
+        pins_.kinds = parts_.way_kinds;
+        pins_.objects = parts_.rule_kinds;
+        if (parts_.pins.empty()) return {};
+        std::vector<std::uint32_t> hashes(parts_.pins.size());
+        const auto hash = [&](std::uint32_t) {
+            for (std::size_t i = 0; i < hashes.size(); ++i)
+                hashes[i] = bw_pin_hash(parts_.pins[i].kind, parts_.pins[i].words);
+        };
+        std::uint32_t seed = 0;
+        const auto filled = place(hashes.size(), hashes, hash, pins_.mask, seed);
+        if (!filled) return fail(std::move(filled).error());
+        std::vector<bw_pin> table(filled->size());
+        for (std::size_t i = 0; i < table.size(); ++i)
+            if ((*filled)[i] != Buckets::free) table[i] = parts_.pins[(*filled)[i]];
+        pins_.line = add(table);
+        return {};
+    }
+
     void globs() {
         head_.glob_line = add(parts_.automaton.globs->rows());
         head_.glob_end_line = add(parts_.automaton.globs->ends());
@@ -287,6 +319,7 @@ class Writer {
     const ImageParts& parts_;
     bw_image_head head_{};
     bw_image_tail tail_{};
+    bw_image_pins pins_{};
     std::vector<bw_set> sets_;
     std::vector<Line> lines_;
 };

@@ -32,7 +32,10 @@ class ImageParts {
     std::vector<bw_live> live;  // [state]
     std::vector<bw_rule> rules;
     std::vector<bw_identity> identities;
+    std::vector<bw_pin> pins;                     // number 1 is the first
+    std::uint32_t way_kinds = 0, rule_kinds = 0;  // 1 << BW_PIN_*
     std::vector<bw_entry> ways;
+    std::vector<bw_entry_pins> way_pins;  // [way]
     std::vector<std::uint32_t> any_ways;
     std::vector<DomainLines> domains;
     std::vector<bw_net_rule> net;

@@ -45,6 +45,7 @@ class Linter {
         domains();
         ways();
         for (const auto& rule : linked_.rules) places(rule);
+        user_labels();
         meet();
         patterns();
         rules();
@@ -101,7 +102,10 @@ class Linter {
         const auto &first = *earlier.written, &second = *later.written;
         for (std::size_t i = 0; i < later.from.words.size(); ++i)
             if (later.from.words[i] & ~earlier.from.words[i]) return false;
-        return (!first.exe || same(first.exe, second.exe)) && (!first.cgroup || same(first.cgroup, second.cgroup)) &&
+        const bool pins = std::ranges::all_of(
+            first.pins, [&](const Pin& pin) { return std::ranges::find(second.pins, pin) != second.pins.end(); });
+        return pins && (!first.exe || same(first.exe, second.exe)) &&
+               (!first.cgroup || same(first.cgroup, second.cgroup)) &&
                (!first.identity || first.identity == second.identity) && contains(first.uid, second.uid) &&
                contains(first.gid, second.gid) && (!first.userns_init || first.userns_init == second.userns_init);
     }
@@ -165,6 +169,40 @@ class Linter {
                         "there every file is named by the type of its file system",
                         fmt::format("write \"overlay:{}\"", glob.patterns[0].text()));
         }
+    }
+
+    // Whether DOMAIN may set extended attributes of any file that is its user's: unless that is refused it everywhere.
+    bool may_label(std::uint32_t domain) const {
+        const auto& of = linked_.domains[domain];
+        bool refused = of.written->denies && of.default_deny, allowed = false;
+        for (const auto& rule : linked_.rules) {
+            if (!(rule.written->ops & BW_OP_SETXATTR) || !rule.holds_for(domain)) continue;
+            const bool every = std::ranges::any_of(rule.written->file_systems,
+                                                   [](const PathGlob& glob) { return glob.text.text == "*"; });
+            if (rule.effect_in(domain) == BW_EFFECT_DENY && every) return false;
+            allowed = allowed || rule.written->effect == Effect::allow;
+        }
+        return !refused || allowed;
+    }
+
+    // A label that a confined process can give itself, or its files, holds nobody.
+    void user_labels() {
+        std::string by;
+        for (std::uint32_t i = 1; i < linked_.domains.size() && by.empty(); ++i)
+            if (linked_.domains[i].written && may_label(i)) by = linked_.domains[i].name;
+        if (by.empty()) return;
+        const auto tell = [&](const Pin& label, std::string_view what) {
+            if (label.kind != PinKind::user_label) return;
+            warning(label.at,
+                    fmt::format("processes of the domain {} can set the label {}", quoted(by), quoted(label.bytes)),
+                    fmt::format("{} belongs to a file's owner, and {} by it", info(label.kind).attribute, what),
+                    "deny = [\"setxattr\"] with file_systems = [\"*\"], or use `label`, which only CAP_SYS_ADMIN sets");
+        };
+        for (const auto& way : linked_.ways)
+            for (const auto& pin : way.written->pins) tell(pin, "a domain is entered");
+        for (const auto& rule : linked_.rules)
+            if (rule.written->effect == Effect::allow)
+                for (const auto& label : rule.written->labels) tell(label, "something is allowed");
     }
 
     void add(AutomatonBuilder& builder, std::uint32_t rule, const std::vector<PathGlob>& globs, bool except,
@@ -264,7 +302,7 @@ class Linter {
             const auto& rule = *linked_.rules[i].written;
             if (rule.ops & BW_OPS_PLAIN) plain.push_back({i, rule.ops & BW_OPS_PLAIN});
             // Addresses overlap in too many ways to look at all; identities are few.
-            if (rule.ops & BW_OPS_ADDRESS || !rule.identities.empty()) needed[i] = true;
+            if (rule.ops & BW_OPS_ADDRESS || !rule.identities.empty() || !rule.labels.empty()) needed[i] = true;
         }
         each_domain(plain, again, needed);
         for (unsigned bit = 0; bit < 64; ++bit) {

@@ -58,8 +58,8 @@ static constexpr Group groups[] = {
 };
 
 std::string_view keys_of(Object object) {
-    static constexpr std::string_view keys[] = {"paths, file_systems or identities", "net", "peers", "capabilities",
-                                                "none of these"};
+    static constexpr std::string_view keys[] = {"paths, file_systems, identities or labels", "net", "peers",
+                                                "capabilities", "none of these"};
     return keys[static_cast<std::size_t>(object)];
 }
 

@@ -18,7 +18,7 @@ using Operations = std::uint64_t;
 
 // What an operation is done to.
 enum class Object { path, address, domain, capability, none };
-// The keys of a rule that say which: "paths, file_systems or identities".
+// The keys of a rule that say which: "paths, file_systems, identities or labels".
 std::string_view keys_of(Object object);
 
 struct OperationInfo {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <utility>
 
@@ -219,7 +220,7 @@ class Parser : TomlReader {
         way.at = at(table);
         if (table.items.empty())
             error(way.at, "an empty way in would take every process", "",
-                  "name exe, identity, cgroup, uid, gid or userns");
+                  "name exe, identity, fsverity, ima, label, cgroup, uid, gid or userns");
         bool narrowed = false;
         for (const auto& member : table.items) {
             const auto& key = member.key;
@@ -235,6 +236,9 @@ class Parser : TomlReader {
                 }
             } else if (key == "identity") {
                 way.identity = identity(member);
+            } else if (const auto* kind = pin_kind(key)) {
+                if (const auto text = string(member))
+                    if (auto value = pin(*kind, *text)) way.pins.push_back(std::move(*value));
             } else if (key == "uid") {
                 if (const auto ids = id_range(member, names_.user, "user")) way.uid = *ids;
             } else if (key == "gid") {
@@ -252,8 +256,24 @@ class Parser : TomlReader {
         }
         if (!narrowed && !table.items.empty())
             error(way.at, "`from` alone would take every process of these domains", "",
-                  "name exe, identity, cgroup, uid, gid or userns");
+                  "name exe, identity, fsverity, ima, label, cgroup, uid, gid or userns");
         return way;
+    }
+
+    static const PinKindInfo* pin_kind(std::string_view key) {
+        const auto kinds = all_pin_kinds();
+        const auto at = std::ranges::find(kinds, key, &PinKindInfo::key);
+        return at == kinds.end() ? nullptr : &*at;
+    }
+
+    std::optional<Pin> pin(const PinKindInfo& kind, const Entry& text) const {
+        auto value = parse_pin(kind.kind, text.text);
+        if (!value) {
+            error_of(value.error(), text.at);
+            return std::nullopt;
+        }
+        value->at = text.at;
+        return std::move(*value);
     }
 
     std::optional<PathGlob> glob_of(const Entry& entry,
@@ -338,7 +358,7 @@ class Parser : TomlReader {
             if (!has(table, key)) {
                 error(file.at, fmt::format("{} is missing", key),
                       "a file is known by all of device, inode and generation: a number is used again",
-                      "stat -c '%Hd:%Ld %i' FILE and lsattr -vd FILE print them");
+                      "bpfwarden policy identity FILE prints them");
                 return std::nullopt;
             }
         return right ? std::optional(file) : std::nullopt;
@@ -423,6 +443,14 @@ class Parser : TomlReader {
                 sound = sound && !out.identities.empty();
                 if (member.kind == Kind::array && member.items.empty())
                     error(key_at(member), "an empty list of identities matches nothing", "", "leave the key out");
+            } else if (key == "labels" || key == "user_labels") {
+                const auto entries = list(member);
+                for (const auto& entry : entries.entries)
+                    if (auto value = pin(info(key == "labels" ? PinKind::label : PinKind::user_label), entry))
+                        out.labels.push_back(std::move(*value));
+                sound = sound && !out.labels.empty();
+                if (member.kind == Kind::array && member.items.empty())
+                    error(key_at(member), "an empty list of labels matches nothing", "", "leave the key out");
             } else if (key == "net") {
                 each_table(member, "net", [&](const TomlValue& one) { net(one, out.net); });
                 sound = sound && !out.net.empty();
@@ -454,7 +482,7 @@ class Parser : TomlReader {
     // what seems to be missing: then only the operations' names are looked at.
     void objects(Rule& rule, const List& operations, const std::string& key, bool capabilities, bool sound) {
         std::vector<Object> named;
-        if (!rule.paths.empty() || !rule.file_systems.empty() || !rule.identities.empty())
+        if (!rule.paths.empty() || !rule.file_systems.empty() || !rule.identities.empty() || !rule.labels.empty())
             named.push_back(Object::path);
         if (!rule.net.empty()) named.push_back(Object::address);
         if (!rule.peers.empty()) named.push_back(Object::domain);
@@ -474,12 +502,21 @@ class Parser : TomlReader {
             if (!ops || !sound) continue;
             rule.ops |= *ops;
             const auto others = object ? *ops & ~operations_on(*object) : 0;
+            const auto no_label = rule.labels.empty() || others ? 0 : *ops & ~BW_OPS_LABEL;
             if (!object && *ops & BW_OPS_PATH)
                 error(entry.at, fmt::format("{} needs to be told on which files", quoted(entry.text)), "",
                       "write paths = [\"/…\"], or file_systems = [\"*\"] for every file");
             else if (others)
                 error(entry.at, fmt::format("{} does not go with {}", quoted(entry.text), keys_of(*object)),
                       fmt::format("its object is {}", keys_of(object_of(others & -others))), "write two rules");
+            if (no_label)
+                error(entry.at,
+                      entry.text.starts_with('@')
+                          ? fmt::format("of {}, {} {} not go with labels", quoted(entry.text), names_of(no_label),
+                                        std::has_single_bit(no_label) ? "does" : "do")
+                          : fmt::format("{} does not go with labels", quoted(entry.text)),
+                      fmt::format("a label is read when a file is opened: for {}", names_of(BW_OPS_LABEL)),
+                      "write two rules, the other with paths, file_systems or identities");
         }
         if (rule.effect != Effect::deny && rule.mode)
             warning(rule.at, fmt::format("`mode` means nothing for a rule that {}s", key),

@@ -11,6 +11,7 @@
 #include "base/toml_reader.hpp"
 #include "policy/operations.hpp"
 #include "policy/pattern.hpp"
+#include "policy/pin.hpp"
 
 namespace bpfwarden::policy {
 
@@ -49,6 +50,7 @@ struct WayIn {
     Position at;
     std::optional<PathGlob> exe, cgroup;
     std::optional<Identity> identity;
+    std::vector<Pin> pins;  // at most one of each kind
     IdRange uid, gid;
     std::optional<bool> userns_init;
     std::vector<Entry> from;  // empty: only the unconfined domain
@@ -86,6 +88,7 @@ struct Rule {
     std::vector<PathGlob> paths, except;
     std::vector<PathGlob> file_systems;  // one component each
     std::vector<Identity> identities;
+    std::vector<Pin> labels;             // of both kinds
     std::vector<Net> net;                // none: any
     std::vector<Entry> peers;            // none: any
     std::uint64_t capabilities = ~0ULL;  // a bit each

@@ -133,17 +133,26 @@ static enforce::PolicyForce& force() {
     return *opened;
 }
 
-void PolicyGuest::apply(const std::string& rules) {
+static Result<std::uint32_t> try_apply(const std::string& rules) {
     Diagnostics diagnostics;
     std::vector<policy::Policy> policies;
     auto parsed = policy::parse(policy_text(rules), "evade.toml", {}, diagnostics);
-    ASSERT_TRUE(parsed);
-    policies.push_back(std::move(*parsed));
+    if (parsed) policies.push_back(std::move(*parsed));
     auto compiled = policy::compile(policies, diagnostics);
-    for (const auto& each : diagnostics.all()) ADD_FAILURE() << each.what;
-    ASSERT_TRUE(compiled);
-    auto applied = force().apply(std::move(*compiled));
+    for (const auto& each : diagnostics.all()) ADD_FAILURE() << each.text();
+    if (!compiled) return fail(Code::bad_input, "not compiled");
+    return force().apply(std::move(*compiled));
+}
+
+void PolicyGuest::apply(const std::string& rules) {
+    const auto applied = try_apply(rules);
     ASSERT_TRUE(applied) << applied.error().text("apply");
+}
+
+std::string PolicyGuest::why_not_applied(const std::string& rules) {
+    const auto applied = try_apply(usual_rules + rules);
+    EXPECT_FALSE(applied);
+    return applied ? "" : applied.error().text("apply");
 }
 
 std::uint64_t PolicyGuest::blind() {

@@ -53,6 +53,8 @@ class PolicyGuest : public ::testing::Test {
 
     // Puts other rules in force, with the domains of the file's head.
     static void apply(const std::string& rules);
+    // They must be refused; the error's text.
+    static std::string why_not_applied(const std::string& rules);
     static std::uint64_t blind();
 
     // The act works for a process in no domain, and is refused to one in `domain`.

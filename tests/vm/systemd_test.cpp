@@ -109,7 +109,7 @@ class Systemd : public ::testing::Test {
         write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
         std::ofstream("/etc/group", std::ios::app) << "bpfwarden:x:990:\n";
         // Nothing of a system but what the units name.
-        for (const char* target : {"sysinit", "basic", "sockets", "shutdown", "multi-user", "nothing"})
+        for (const char* target : {"sysinit", "basic", "sockets", "shutdown", "multi-user", "emergency", "nothing"})
             write(units + target + ".target",
                   "[Unit]\nDescription=" + std::string(target) + "\nDefaultDependencies=no\n");
         auto service = read("/bpfwarden/packaging/systemd/bpfwardend.service.in");
@@ -274,6 +274,42 @@ TEST_F(Systemd, TheControlSocketStartsTheService) {
     const auto ran = run({programs + "bpfwarden", "session", "list"});
     EXPECT_EQ(ran.status, 0) << ran.output;
     EXPECT_EQ(property("ActiveState"), "active");
+}
+
+// bpfwarden-guard(8), WHERE NOTHING MAY RUN WITHOUT.
+TEST_F(Systemd, PoliciesThatCannotBePutInForceStopTheStartWhereThatIsWanted) {
+    const std::string guard = "bpfwarden-guard.service", policies = "/etc/bpfwarden/policies.d/";
+    auto service = read("/bpfwarden/packaging/systemd/bpfwarden-guard.service.in");
+    for (std::size_t at; (at = service.find("@BPFWARDEN_SBINDIR@")) != service.npos;)
+        service.replace(at, 19, "/bpfwarden/bin");
+    write(units + guard, service);
+    fs::create_directories(policies);
+    write(policies + "bad.toml", "format = 1\n[[domain\n");
+    ASSERT_EQ(systemctl({"daemon-reload"}).status, 0);
+    EXPECT_EQ(systemctl({"start", guard}).status, 0) << systemctl({"status", guard}).output;
+    EXPECT_EQ(property("ActiveState", guard), "active") << "the control: it goes on";
+    EXPECT_NE(property("ActiveState", "emergency.target"), "active");
+    EXPECT_TRUE(read("/var/log/bpfwarden/policy.jsonl").contains("policy_refused"));
+    ASSERT_EQ(systemctl({"stop", guard}).status, 0);
+
+    fs::create_directories(units + guard + ".d");
+    write(units + guard + ".d/emergency.conf",
+          "[Unit]\nOnFailure=emergency.target\nOnFailureJobMode=replace-irreversibly\n[Service]\nExecStart=\n"
+          "ExecStart=/bpfwarden/bin/bpfwarden-guard --journal --on-boot-failure emergency\n");
+    ASSERT_EQ(systemctl({"daemon-reload"}).status, 0);
+    EXPECT_NE(systemctl({"start", guard}).status, 0);
+    EXPECT_TRUE(eventually([] { return property("ActiveState", "emergency.target") == "active"; }));
+    EXPECT_EQ(property("ActiveState", guard), "failed");
+    EXPECT_EQ(property("ExecMainStatus", guard), "8");
+    EXPECT_EQ(property("NRestarts", guard), "0");
+    ASSERT_EQ(systemctl({"stop", "emergency.target"}).status, 0);
+
+    // Nothing to put in force is no failure.
+    fs::remove(policies + "bad.toml");
+    EXPECT_EQ(systemctl({"start", guard}).status, 0) << systemctl({"status", guard}).output;
+    EXPECT_NE(property("ActiveState", "emergency.target"), "active");
+    (void)systemctl({"stop", guard});
+    fs::remove_all(units + guard + ".d");
 }
 
 }  // namespace bpfwarden::test

@@ -58,7 +58,7 @@ TEST(Parse, TellsWhatIsWrongAndWhere) {
         {domain + "enter = [{ uid = true }]", "t.toml:4:18: error: uid must be a number, a name or a range", ""},
         {domain + "enter = [{ userns = 'host' }]", "t.toml:4:21: error: userns cannot be \"host\"", "init"},
         {domain + "enter = [{ identity = { device = '8:1', inode = 3 } }]", "t.toml:4:23: error: generation is missing",
-         "lsattr -vd"},
+         "bpfwarden policy identity"},
         {domain + "enter = [{ identity = { device = '81', inode = 3, generation = 0 } }]",
          "t.toml:4:34: error: \"81\" is no device", "MAJ:MIN"},
         {domain + "enter = [{ identity = { device = '8:1', inode = -3, generation = 0 } }]",
