@@ -122,6 +122,7 @@ struct bpf_local_storage_data {
 };
 struct bpf_local_storage { struct bpf_local_storage_data *cache[16]; };
 struct bpf_local_storage_map { __u16 cache_idx; };
+struct bpf_array { char value[0]; };
 struct io_uring_task;
 struct core_state;
 struct signal_struct { struct core_state *core_state; };

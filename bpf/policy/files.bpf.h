@@ -41,8 +41,13 @@ static __always_inline bool bw_open_passes(struct bw_view *view, struct file *fi
 
 	if (sequence & 1 || !inode || dentry == parent)
 		return false;
-	quiet = by_path ? bw_is_quiet_by_path(&file->f_path, stamp.image, stamp.moment, view->number, bw_open_ops(file))
-			: bw_is_quiet(inode, dentry, stamp, view->number, bw_open_ops(file));
+	if (by_path) {
+		quiet = bw_is_quiet_by_path(&file->f_path, stamp.image, stamp.moment, view->number, bw_open_ops(file));
+	} else {
+		view->entry = bpf_inode_storage_get(&directories, inode, 0, 0);
+		view->sequence = sequence;
+		quiet = bw_is_quiet(view->entry, dentry, stamp, view->number, bw_open_ops(file));
+	}
 	return quiet && bw_rename_sequence() == sequence;
 }
 
@@ -65,7 +70,8 @@ static __noinline int bw_remember_open(struct bw_view *view, struct file *file)
 	struct inode *inode = parent->d_inode;
 
 	if (inode && dentry != parent && bw_rename_sequence() == view->sequence)
-		bw_keep_quiet(inode, dentry, stamp, view->number, view->quiet);
+		bw_keep_quiet(view->entry ?: bpf_inode_storage_get(&directories, inode, 0, 0), dentry, stamp, view->number,
+			      view->quiet);
 	return 0;
 }
 

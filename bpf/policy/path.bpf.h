@@ -29,8 +29,8 @@ extern const void rename_lock __ksym;
 struct bw_quiet_name {
 	__u64 name[3]; /* zeros behind it, its length in the last byte */
 	__u64 ops;
-	__u32 domain;
-	__u32 check;
+	__u64 domain;
+	__u64 check;
 };
 
 struct bw_directory {
@@ -73,9 +73,8 @@ static __always_inline __u32 bw_directory_check(struct bw_stamp stamp, __u32 sta
 }
 
 /* The state that is kept about a directory, BW_STEP_BROKEN if there is none of this moment. */
-static __always_inline __u32 bw_known(struct inode *directory, struct bw_stamp stamp)
+static __always_inline __u32 bw_known(const struct bw_directory *entry, struct bw_stamp stamp)
 {
-	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
 	__u64 known;
 
 	if (!entry || entry->image != stamp.image || entry->moment != stamp.moment)
@@ -92,21 +91,19 @@ static __always_inline void bw_keep(struct inode *directory, struct bw_stamp sta
 		return;
 	entry->state = 0;
 	barrier();
-	for (int i = 0; i < BW_QUIET_NAMES; i++)
-		entry->names[i].check = 0;
 	entry->image = stamp.image;
 	entry->moment = stamp.moment;
 	barrier();
 	entry->state = (__u64)bw_directory_check(stamp, state) << 32 | state;
 }
 
-static __always_inline __u32 bw_quiet_check(struct bw_stamp stamp, const struct bw_quiet_name *name)
+/* Binds the words of an entry together, and to their moment: nothing else does. */
+static __always_inline __u64 bw_quiet_check(struct bw_stamp stamp, const struct bw_quiet_name *name)
 {
 	__u64 h = (stamp.image ^ stamp.moment << 1 ^ name->name[0]) * 0x9e3779b97f4a7c15ull;
 
 	h = (h ^ (h >> 31) ^ name->name[1] ^ name->ops << 8) * 0xbf58476d1ce4e5b9ull;
-	h = (h ^ (h >> 29) ^ name->name[2] ^ name->domain) * 0x94d049bb133111ebull;
-	return h >> 32 | 1;
+	return (h ^ (h >> 29) ^ name->name[2] ^ name->domain) * 0x94d049bb133111ebull;
 }
 
 /* Two words of the kernel's memory; what is not mapped reads as zero. */
@@ -118,41 +115,39 @@ static __always_inline void bw_read_pair(const void *address, __u64 *first, __u6
 	*second = pair->tv_nsec;
 }
 
+/* A name of up to BW_EDGE_INLINE bytes, zeros behind it. False: it cannot be read. */
+static __always_inline bool bw_name_words(__u64 words[3], const unsigned char *text, __u32 length)
+{
+	__u64 bits = length << 3, rest;
+
+	if (!bpf_rdonly_cast) {
+		words[0] = 0;
+		words[1] = 0;
+		words[2] = 0;
+		return !bpf_probe_read_kernel(words, length & 31, text);
+	}
+	/* Whole words, and what is behind the name taken away. */
+	bw_read_pair(text, &words[0], &words[1]);
+	words[2] = 0;
+	if (length >= 16) {
+		bw_read_pair(text + 16, &words[2], &rest);
+		words[2] &= (1ull << (bits & 63)) - 1;
+	} else if (length >= 8) {
+		words[1] &= (1ull << (bits & 63)) - 1;
+	} else {
+		words[0] &= (1ull << (bits & 63)) - 1;
+		words[1] = 0;
+	}
+	return true;
+}
+
 /* The name of DENTRY; false if it is too long to be kept. */
 static __always_inline bool bw_quiet_name(struct bw_quiet_name *name, struct dentry *dentry)
 {
 	__u32 length = dentry->d_name.len;
-	const unsigned char *text = dentry->d_name.name;
-	__u64 words[3], rest;
 
-	if (length > BW_EDGE_INLINE)
+	if (length > BW_EDGE_INLINE || !bw_name_words(name->name, dentry->d_name.name, length))
 		return false;
-	if (bpf_rdonly_cast) {
-		__u64 bits = length << 3;
-
-		/* Whole words, and what is behind the name taken away. */
-		bw_read_pair(text, &words[0], &words[1]);
-		if (length >= 16) {
-			bw_read_pair(text + 16, &words[2], &rest);
-			name->name[0] = words[0];
-			name->name[1] = words[1];
-			name->name[2] = words[2] & ((1ull << (bits & 63)) - 1);
-		} else if (length >= 8) {
-			name->name[0] = words[0];
-			name->name[1] = words[1] & ((1ull << (bits & 63)) - 1);
-			name->name[2] = 0;
-		} else {
-			name->name[0] = words[0] & ((1ull << (bits & 63)) - 1);
-			name->name[1] = 0;
-			name->name[2] = 0;
-		}
-	} else {
-		name->name[0] = 0;
-		name->name[1] = 0;
-		name->name[2] = 0;
-		if (bpf_probe_read_kernel(name->name, length & 31, text))
-			return false;
-	}
 	name->name[2] |= (__u64)length << 56;
 	return true;
 }
@@ -163,27 +158,28 @@ static __always_inline __u32 bw_quiet_slot(const struct bw_quiet_name *name)
 }
 
 /* Whether OPS on this name are known to pass in silence. */
-static __always_inline bool bw_is_quiet(struct inode *directory, struct dentry *dentry, struct bw_stamp stamp, __u32 domain, __u64 ops)
+static __always_inline bool bw_is_quiet(const struct bw_directory *entry, struct dentry *dentry, struct bw_stamp stamp, __u32 domain,
+					__u64 ops)
 {
-	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
-	struct bw_quiet_name name, *kept;
+	const struct bw_quiet_name *kept;
+	struct bw_quiet_name name;
 
-	if (!entry || ((entry->image ^ stamp.image) & ~1ull) | (entry->moment ^ stamp.moment) || !bw_quiet_name(&name, dentry))
+	if (!entry || !bw_quiet_name(&name, dentry))
 		return false;
 	name.domain = domain;
 	kept = &entry->names[bw_quiet_slot(&name) & (BW_QUIET_NAMES - 1)];
 	name.ops = kept->ops;
 	return !((kept->name[0] ^ name.name[0]) | (kept->name[1] ^ name.name[1]) | (kept->name[2] ^ name.name[2]) |
-		 (kept->domain ^ domain) | (ops & ~name.ops)) &&
+		 (kept->domain ^ name.domain) | (ops & ~name.ops)) &&
 	       kept->check == bw_quiet_check(stamp, &name);
 }
 
-static __always_inline void bw_keep_quiet(struct inode *directory, struct dentry *dentry, struct bw_stamp stamp, __u32 domain, __u64 ops)
+static __always_inline void bw_keep_quiet(struct bw_directory *entry, struct dentry *dentry, struct bw_stamp stamp, __u32 domain,
+					  __u64 ops)
 {
-	struct bw_directory *entry = bpf_inode_storage_get(&directories, directory, 0, 0);
 	struct bw_quiet_name name, *kept;
 
-	if (!entry || (entry->image ^ stamp.image) & ~1ull || entry->moment != stamp.moment || !bw_quiet_name(&name, dentry))
+	if (!entry || !bw_quiet_name(&name, dentry))
 		return;
 	name.domain = domain;
 	name.ops = ops;
@@ -208,7 +204,7 @@ __noinline __u32 bw_known_by_path(struct path *path __arg_trusted, __u64 image, 
 {
 	struct inode *inode = path->dentry->d_parent->d_inode;
 
-	return inode ? bw_known(inode, (struct bw_stamp){image, moment}) : BW_STEP_BROKEN;
+	return inode ? bw_known(bpf_inode_storage_get(&directories, inode, 0, 0), (struct bw_stamp){image, moment}) : BW_STEP_BROKEN;
 }
 
 __noinline int bw_keep_by_path(struct path *path __arg_trusted, __u64 image, __u64 moment, __u32 state)
@@ -224,7 +220,8 @@ __noinline int bw_is_quiet_by_path(struct path *path __arg_trusted, __u64 image,
 {
 	struct inode *inode = path->dentry->d_parent->d_inode;
 
-	return inode && bw_is_quiet(inode, path->dentry, (struct bw_stamp){image, moment}, domain, ops);
+	return inode && bw_is_quiet(bpf_inode_storage_get(&directories, inode, 0, 0), path->dentry, (struct bw_stamp){image, moment},
+				    domain, ops);
 }
 
 __noinline int bw_keep_quiet_by_path(struct path *path __arg_trusted, __u64 image, __u64 moment, __u32 domain, __u64 ops)
@@ -232,7 +229,8 @@ __noinline int bw_keep_quiet_by_path(struct path *path __arg_trusted, __u64 imag
 	struct inode *inode = path->dentry->d_parent->d_inode;
 
 	if (inode)
-		bw_keep_quiet(inode, path->dentry, (struct bw_stamp){image, moment}, domain, ops);
+		bw_keep_quiet(bpf_inode_storage_get(&directories, inode, 0, 0), path->dentry, (struct bw_stamp){image, moment}, domain,
+			      ops);
 	return 0;
 }
 
@@ -245,9 +243,9 @@ struct bw_spelling {
 
 static long bw_spell_short(__u64 index, struct bw_spelling *name)
 {
-	if (index >= name->length || !name->row || name->row >= BW_STEP_BROKEN)
+	if (index >= name->length || index >= BW_ROOM_SHORT || !name->row || name->row >= BW_STEP_BROKEN)
 		return 1;
-	name->row = bw_glob_byte(name->image, name->head, name->row, name->bytes[index & (BW_ROOM_SHORT - 1)]);
+	name->row = bw_glob_byte(name->image, name->head, name->row, name->bytes[index]);
 	return 0;
 }
 
@@ -288,8 +286,7 @@ static __always_inline __u32 bw_step_name(struct bw_view *view, __u32 state, con
 	if (!state)
 		return 0;
 	if (length <= BW_EDGE_INLINE) {
-		__builtin_memset(view->words, 0, sizeof(view->words));
-		if (bpf_probe_read_kernel(view->words, length & 31, text))
+		if (!bw_name_words(view->words, text, length))
 			return BW_STEP_BROKEN;
 		return bw_step_short(view, state, length);
 	} else {
@@ -376,8 +373,14 @@ static long bw_descend(__u64 index, struct bw_descent *descent)
 		return 1;
 	at = --descent->left;
 	dentry = (struct dentry *)descent->work->dentries[at & (BW_MAX_DEPTH - 1)];
-	name = BPF_CORE_READ(dentry, d_name.name);
-	length = BPF_CORE_READ(dentry, d_name.len);
+	if (bpf_rdonly_cast) {
+		dentry = bpf_rdonly_cast(dentry, bpf_core_type_id_kernel(struct dentry));
+		name = dentry->d_name.name;
+		length = dentry->d_name.len;
+	} else {
+		name = BPF_CORE_READ(dentry, d_name.name);
+		length = BPF_CORE_READ(dentry, d_name.len);
+	}
 	descent->state = bw_step_name(descent->view, descent->state, name, length);
 	return 0;
 }
@@ -415,22 +418,24 @@ static __noinline __u32 bw_walk(struct bw_view *view, struct dentry *directory)
 static __always_inline struct bw_stamp bw_stamp(struct bw_view *view, __u32 sequence)
 {
 	return (struct bw_stamp){
-		.image = (__u64)view->head->generation << 32 | ((__u64)view->mounts << 1 & 0xffffffff),
+		.image = view->stamp,
 		.moment = (__u64)sequence << 32 | bw_era(),
 	};
 }
 
 struct bw_reading {
 	struct bw_view *view;
-	struct dentry *dentry;
-	struct path *path; /* if the dentry is an open file's */
+	union {
+		struct dentry *dentry;
+		struct path *path; /* of an open file */
+	};
 	__u32 state;
 };
 
 static __always_inline long bw_read_path(struct bw_reading *reading, bool by_path)
 {
 	struct bw_view *view = reading->view;
-	struct dentry *dentry = reading->dentry, *parent = dentry->d_parent;
+	struct dentry *dentry = by_path ? reading->path->dentry : reading->dentry, *parent = dentry->d_parent;
 	__u32 sequence = bw_rename_sequence(), state;
 
 	if (sequence & 1)
@@ -445,7 +450,17 @@ static __always_inline long bw_read_path(struct bw_reading *reading, bool by_pat
 
 		if (!inode)
 			return 1;
-		state = by_path ? bw_known_by_path(reading->path, stamp.image, stamp.moment) : bw_known(inode, stamp);
+		if (by_path) {
+			state = bw_known_by_path(reading->path, stamp.image, stamp.moment);
+		} else {
+			const struct bw_directory *entry = view->entry;
+
+			if (!entry || view->sequence != sequence) { /* as long as nothing is renamed, it is the same directory */
+				view->entry = NULL;
+				entry = bpf_inode_storage_get(&directories, inode, 0, 0);
+			}
+			state = bw_known(entry, stamp);
+		}
 		if (state >= BW_STEP_BROKEN) {
 			state = bw_walk(view, parent);
 			if (state < BW_STEP_BROKEN && bw_rename_sequence() == sequence) {
@@ -489,7 +504,7 @@ static __always_inline __u32 bw_path(struct bw_view *view, struct dentry *dentry
 /* The same of an open file, where its path is in a union (see bw_known_by_path). */
 static __always_inline __u32 bw_file_path(struct bw_view *view, struct file *file)
 {
-	struct bw_reading reading = {.view = view, .dentry = file->f_path.dentry, .path = &file->f_path, .state = BW_STEP_BROKEN};
+	struct bw_reading reading = {.view = view, .path = &file->f_path, .state = BW_STEP_BROKEN};
 
 	bpf_loop(BW_WALKS, bw_read_path_of_file, &reading, 0);
 	return reading.state;

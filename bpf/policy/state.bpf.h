@@ -72,13 +72,17 @@ struct {
 	__type(value, struct bw_work);
 } works SEC(".maps");
 
+struct bw_directory;
+
 struct bw_view {
 	bw_image_t image;
 	const struct bw_image_head *head;
 	const struct bw_domain *domain;
+	/* What is kept about the directory of an open file, looked for at .sequence. */
+	struct bw_directory *entry;
+	__u64 stamp; /* generation, mounts; see path.bpf.h */
 	__u32 number; /* of the domain */
-	__u32 mounts;
-	__u32 sequence; /* of renames, during the last walk that succeeded */
+	__u32 sequence; /* of renames, when this was read */
 	/* Sets of rules that are not by path: by type of file system, by identity. */
 	__u32 type_set, identity_set;
 	union {
@@ -163,6 +167,21 @@ static __always_inline __u32 bw_current_domain(void)
 	return task ? task->domain : 0;
 }
 
+/* An image's generation: the one word of it that is needed where all else is known already, read without a call. */
+static __always_inline __u32 bw_generation(bw_image_t image)
+{
+	const struct bw_image_head *head;
+
+	if (bpf_rdonly_cast) {
+		void *array = bpf_rdonly_cast(image, bpf_core_type_id_kernel(struct bpf_array));
+
+		return bw_read_word(array + bpf_core_field_offset(struct bpf_array, value) +
+				    __builtin_offsetof(struct bw_image_head, generation));
+	}
+	head = bw_line(image, 0);
+	return head ? head->generation : 0;
+}
+
 /* Takes the image in force, for DOMAIN. Not when there is no policy. */
 static __always_inline bool bw_take(struct bw_view *view, __u32 domain)
 {
@@ -170,13 +189,13 @@ static __always_inline bool bw_take(struct bw_view *view, __u32 domain)
 
 	if (!now)
 		return false;
-	view->mounts = now->mounts;
 	view->image = bw_image(now);
 	if (!view->image)
 		return false;
-	view->head = bw_line(view->image, 0);
 	view->number = domain;
-	return view->head != NULL;
+	view->entry = NULL;
+	view->stamp = ((__u64)bw_generation(view->image) << 32 | ((__u64)now->mounts << 1 & 0xffffffff)) ^ (now->secret & ~1ull);
+	return true;
 }
 
 /* Whether DOMAIN has anything to say there. */
@@ -184,7 +203,8 @@ static __always_inline bool bw_know(struct bw_view *view)
 {
 	view->type_set = 0;
 	view->identity_set = 0;
-	if (view->number >= view->head->domains)
+	view->head = bw_line(view->image, 0);
+	if (!view->head || view->number >= view->head->domains)
 		return false;
 	view->domain = bw_line(view->image, view->head->domain_line + view->number * BW_DOMAIN_LINES);
 	return view->domain != NULL;

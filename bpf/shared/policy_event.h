@@ -14,6 +14,7 @@ struct bw_control {
 	__u32 generation;   /* the highest that was given: none is given twice, even if the clock took it away */
 	__u32 kinds;        /* bits of BW_PIN_*: what is read of each file that is executed */
 	__u32 object_kinds; /* the same of each file that is opened, for rules by label */
+	__u64 secret;       /* random: whoever makes names cannot tell what is kept about them by which check */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */
@@ -147,9 +148,9 @@ struct bw_event {
 #define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_control) == 88 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
+static_assert(sizeof(bw_control) == 96 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
 #else
-_Static_assert(sizeof(struct bw_control) == 88 && sizeof(struct bw_mounted) == 256 &&
+_Static_assert(sizeof(struct bw_control) == 96 && sizeof(struct bw_mounted) == 256 &&
 	       sizeof(struct bw_event) == 272, "the same for everybody");
 #endif
 #endif

@@ -50,7 +50,7 @@ static __always_inline __u32 bw_edge_second(__u32 hash, __u32 mask)
  * A name is given as WORDS with zeros behind it, in memory of ROOM bytes: BW_ROOM_SHORT for a name of up to BW_EDGE_INLINE bytes, BW_ROOM_LONG
  * for any. ROOM is a constant of each place that calls.
  */
-#define BW_ROOM_SHORT 32
+#define BW_ROOM_SHORT 24
 #define BW_ROOM_LONG  256
 
 static __always_inline __u64 bw_length_tag(__u32 length)

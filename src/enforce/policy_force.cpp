@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -157,6 +158,8 @@ Result<> PolicyForce::take_over() {
                            MAP_SHARED, maps_->control_fd.get(), 0);
     if (control == MAP_FAILED) return fail_errno("cannot map the policy's control word");
     maps_->control = static_cast<bw_control*>(control);
+    if (!maps_->control->secret && ::getrandom(&maps_->control->secret, sizeof maps_->control->secret, 0) < 0)
+        return fail_errno("getrandom");
     return settle();
 }
 
