@@ -15,7 +15,6 @@ struct bw_control {
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */
-	__u64 torn;         /* walks that were repeated because of a rename */
 };
 
 /* Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. */
@@ -79,7 +78,6 @@ enum bw_hook {
 	BW_HOOK_KERNEL_MODULE,
 	BW_HOOK_USERNS_CREATE,
 	BW_HOOK_URING,
-	BW_HOOK_TASK_ALLOC,
 	BW_HOOKS
 };
 
@@ -114,7 +112,7 @@ struct bw_event {
 	__u64 ops;         /* asked for */
 	__u64 decided;     /* of these: those that it is told for */
 	__u32 rule;        /* number of the rule; 0: the default */
-	__u32 next_domain; /* BW_TOLD_ENTERED */
+	__u32 peer_domain; /* of ptrace and signals; BW_TOLD_ENTERED: the domain before */
 
 	__u32 pid, tid, uid, gid;
 	__u64 start_time;  /* of the process, CLOCK_BOOTTIME ns */
@@ -132,9 +130,7 @@ struct bw_event {
 	__u32 mode;        /* type and permissions */
 	__u64 inode;
 	__u32 inode_generation;
-	__u32 reserved32;
 	__u32 peer_pid;    /* of ptrace and signals */
-	__u32 peer_domain;
 	__u32 detail;      /* O_* of an open, mode of what is made, PROT_* of a mapping, signal, capability, bpf command, … */
 	__u16 family;
 	__u16 port;
@@ -145,9 +141,9 @@ struct bw_event {
 #define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_control) == 48 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
+static_assert(sizeof(bw_control) == 40 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 264);
 #else
-_Static_assert(sizeof(struct bw_control) == 48 && sizeof(struct bw_mounted) == 256 &&
-	       sizeof(struct bw_event) == 272, "the same for everybody");
+_Static_assert(sizeof(struct bw_control) == 40 && sizeof(struct bw_mounted) == 256 &&
+	       sizeof(struct bw_event) == 264, "the same for everybody");
 #endif
 #endif

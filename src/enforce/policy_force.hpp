@@ -71,7 +71,6 @@ class PolicyForce {
         std::uint32_t generation = 0;  // in force; 0: none
         std::uint32_t before = 0;      // what rollback() brings back; 0: nothing
         std::optional<std::chrono::nanoseconds> rollback_in;
-        bool rolled_back = false;  // a time to confirm ran out
         std::vector<std::string> programs;
         bw_control counts{};
     };
