@@ -11,7 +11,7 @@
 struct bw_control {
 	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
 	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
-	__u32 reserved;
+	__u32 newest;       /* the last generation that was put in force here: the next has a greater one */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */

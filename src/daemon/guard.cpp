@@ -22,6 +22,7 @@
 #include "broker/control.hpp"
 #include "broker/event_loop.hpp"
 #include "enforce/guard_lock.hpp"
+#include "enforce/policy_apply.hpp"
 #include "enforce/policy_events.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
@@ -226,17 +227,13 @@ class Guard {
         if (!compiled)
             return refused(Error(Code::bad_input, fmt::format("the policies in {} are not valid", directory))
                                .advise(fmt::format("bpfwarden policy check {}/*.toml", directory)));
-        auto record = enforce::record_of(*compiled, files);
         auto force = enforce::PolicyForce::open();
         if (!force) return refused(force.error());
         // Somebody may have been faster.
         if (const auto now = force->status(); now && now->generation) return;
-        const auto generation = force->apply(std::move(*compiled));
-        if (!generation) return refused(generation.error());
-        record.generation = *generation;
-        const auto status = force->status();
-        if (const auto written = enforce::write_record(record, status ? status->before : 0); !written)
-            complain(written.error());
+        const auto applied = enforce::apply_policy(*force, std::move(*compiled), files);
+        if (!applied) return refused(applied.error());
+        if (applied->unwritten) complain(*applied->unwritten);
     }
 
     broker::EventLoop& loop_;
