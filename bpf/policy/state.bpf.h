@@ -52,6 +52,9 @@ struct {
 	__type(value, struct bw_mounted);
 } mounted SEC(".maps");
 
+/* What was read of a place is of this superblock, or it is read again: what stands in the map by then stays for longer than that takes. */
+#define BW_PLACES_READ 3
+
 /*
  * Where a task works on what does not fit its stack. Programs are preemptible, and a task runs one of these hooks at a time: in a map by
  * processor another task could write over it between two instructions. What is decided by and what is told are apart: a signal that an

@@ -17,18 +17,31 @@ struct bw_control {
 	__u64 blind;        /* names that could not be told */
 };
 
-/* Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. */
+/*
+ * Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. The kernel uses an element of a hash map
+ * again while it is still being read, so a place says itself which superblock it is of.
+ */
 #define BW_MOUNTED_IMAGES 4
-#define BW_MOUNTED_TEXT   208
+#define BW_MOUNTED_TEXT   184
 struct bw_mounted {
 	struct {
 		__u32 generation;
 		__u32 state;
+		__u64 check; /* bw_mounted_check() */
 	} in[BW_MOUNTED_IMAGES];
+	__u32 device;
 	__u16 length;
-	char text[BW_MOUNTED_TEXT - 2]; /* "" for "/"; "/tmp" */
-	__u8 reserved[16];
+	char text[BW_MOUNTED_TEXT]; /* "" for "/"; "/tmp" */
+	__u16 reserved;
 };
+
+static inline __u64 bw_mounted_check(__u32 device, __u32 generation, __u32 state)
+{
+	__u64 h = device;
+
+	h = (h << 32 ^ state ^ 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+	return (h ^ (h >> 31) ^ generation) * 0x94d049bb133111ebull;
+}
 
 /* A task that is in a domain. */
 struct bw_task {

@@ -127,22 +127,23 @@ allow = ["io_uring", "socket", "connect", "bind", "capable", "signal"]
 )";
 std::string policy_text(const std::string& rules) { return domains + rules; }
 
-static enforce::PolicyForce& force() {
+enforce::PolicyForce& PolicyGuest::force() {
     static auto opened = enforce::PolicyForce::open();
     EXPECT_TRUE(opened) << opened.error().text("open");
     return *opened;
 }
 
-void PolicyGuest::apply(const std::string& rules) {
+policy::Compiled PolicyGuest::compile(const std::string& rules) {
     Diagnostics diagnostics;
     std::vector<policy::Policy> policies;
-    auto parsed = policy::parse(policy_text(rules), "evade.toml", {}, diagnostics);
-    ASSERT_TRUE(parsed);
-    policies.push_back(std::move(*parsed));
+    policies.push_back(policy::parse(policy_text(rules), "evade.toml", {}, diagnostics).value());
     auto compiled = policy::compile(policies, diagnostics);
     for (const auto& each : diagnostics.all()) ADD_FAILURE() << each.what;
-    ASSERT_TRUE(compiled);
-    auto applied = force().apply(std::move(*compiled));
+    return std::move(compiled).value();
+}
+
+void PolicyGuest::apply(const std::string& rules) {
+    auto applied = force().apply(compile(rules));
     ASSERT_TRUE(applied) << applied.error().text("apply");
 }
 
@@ -194,7 +195,7 @@ void PolicyGuest::expect_permitted(Act act, const Words& words, const char* doma
 class TakeAway : public ::testing::Environment {
     void TearDown() override {
         if (!in_force) return;
-        auto removed = force().remove();
+        auto removed = PolicyGuest::force().remove();
         EXPECT_TRUE(removed) << removed.error().text("remove");
         fs::remove_all(room);
     }
