@@ -17,9 +17,10 @@ namespace bpfwarden::enforce {
 
 struct AppliedPolicy {
     PolicyRecord record;
-    std::optional<Error> unwritten;  // why its names are not: it is in force all the same
+    std::optional<Error> unwritten;  // why its names are not: a first policy is in force all the same
 };
 
+// An error, and nothing has changed, where the names cannot be written and another policy is in force.
 Result<AppliedPolicy> apply_policy(PolicyForce& force, policy::Compiled compiled, std::vector<std::string> files,
                                    std::chrono::seconds confirm_within = {},
                                    const std::string& records = policy_records);
