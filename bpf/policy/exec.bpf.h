@@ -187,13 +187,13 @@ static __always_inline int bw_creds_for_exec(struct linux_binprm *bprm, bool by_
 {
 	struct bw_view view;
 	struct bw_task *task = bw_current();
-	__u32 state, next;
+	__u32 state, next, number = bw_current_domain();
 
-	if (!bw_look(&view, task ? task->domain : 0))
+	if (!bw_look(&view, number))
 		return 0;
 	state = bw_state_of_file(&view, bprm->file, by_path);
 	next = bw_entered(&view, bprm->file->f_path.dentry, state);
-	if (!next && !task) {
+	if (!next && !number && !task) {
 		/* The walk's memory goes again: a task with nothing of ours costs nothing at its next open. */
 		bpf_task_storage_delete(&works, bpf_get_current_task_btf());
 		return 0;
@@ -252,14 +252,15 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 SEC("?lsm/task_alloc")
 int BPF_PROG(task_alloc, struct task_struct *child, unsigned long flags)
 {
-	struct bw_task *task = bw_current(), *copy;
+	__u32 domain = bw_current_domain();
+	struct bw_task *copy;
 
-	if (!task || !task->domain)
+	if (!domain)
 		return 0;
 	copy = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!copy)
 		return -ENOMEM;
-	copy->domain = task->domain;
+	copy->domain = domain;
 	return 0;
 }
 
