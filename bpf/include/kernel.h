@@ -120,7 +120,16 @@ struct bpf_local_storage_data {
 	void *smap;
 	__u8 data[];
 };
-struct bpf_local_storage { struct bpf_local_storage_data *cache[16]; };
+struct hlist_node { struct hlist_node *next; };
+struct hlist_head { struct hlist_node *first; };
+struct bpf_local_storage_elem {
+	struct hlist_node snode;
+	struct bpf_local_storage_data sdata;
+};
+struct bpf_local_storage {
+	struct bpf_local_storage_data *cache[16];
+	struct hlist_head list;
+};
 struct bpf_local_storage_map { __u16 cache_idx; };
 struct bpf_array { char value[0]; };
 struct io_uring_task;

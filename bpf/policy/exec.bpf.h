@@ -206,17 +206,17 @@ static __always_inline int bw_enter_domain(struct linux_binprm *bprm, bool by_pa
 {
 	struct bw_view view;
 	struct bw_task *task = bw_current();
-	__u32 state, next;
+	__u32 state, next, number = bw_current_domain();
 
 	if (bprm->interp != bprm->filename)
 		return 0;
-	if (!bw_look(&view, task ? task->domain : 0))
+	if (!bw_look(&view, number))
 		return 0;
 	state = bw_state_of_file(&view, bprm->file, by_path);
 	next = bw_entered(&view, bprm->file->f_path.dentry, state);
 	if (next == BW_NO_DOMAIN)
 		return -EAGAIN;
-	if (!next && !task) {
+	if (!next && !number && !task) {
 		bw_forget_exec();
 		return 0;
 	}
@@ -280,14 +280,15 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 SEC("?lsm/task_alloc")
 int BPF_PROG(task_alloc, struct task_struct *child, unsigned long flags)
 {
-	struct bw_task *task = bw_current(), *copy;
+	__u32 domain = bw_current_domain();
+	struct bw_task *copy;
 
-	if (!task || !task->domain)
+	if (!domain)
 		return 0;
 	copy = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!copy)
 		return -ENOMEM;
-	copy->domain = task->domain;
+	copy->domain = domain;
 	return 0;
 }
 

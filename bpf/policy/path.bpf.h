@@ -321,12 +321,19 @@ static __noinline __u32 bw_superblock(struct bw_view *view, struct super_block *
 	__u32 state;
 
 	if (!(view->domain->flags & BW_DOMAIN_OWN_ROOT)) {
-		struct bw_mounted *place = bpf_map_lookup_elem(&mounted, &device);
+		for (int reads = 0; reads < BW_PLACES_READ; reads++) {
+			struct bw_mounted *place = bpf_map_lookup_elem(&mounted, &device);
 
-		if (place)
-			for (int i = 0; i < BW_MOUNTED_IMAGES; i++)
-				if (place->in[i].generation == view->head->generation)
-					return place->in[i].state;
+			if (!place)
+				break;
+			for (int i = 0; i < BW_MOUNTED_IMAGES; i++) {
+				if (place->in[i].generation != view->head->generation)
+					continue;
+				state = *(volatile __u32 *)&place->in[i].state;
+				if (place->in[i].check == bw_mounted_check(device, view->head->generation, state))
+					return state;
+			}
+		}
 	}
 	state = bw_detached(view, sb);
 	/* No pattern speaks of this type. What nobody can mount has no place that a pattern could have meant; what can be mounted, had. */

@@ -61,9 +61,7 @@ int BPF_PROG(inode_init_security_anon, struct inode *inode, struct qstr *name)
 SEC("?lsm/uring_override_creds")
 int BPF_PROG(uring_override_creds)
 {
-	struct bw_task *task = bw_current();
-
-	return task && task->domain ? -EPERM : 0;
+	return bw_current_domain() ? -EPERM : 0;
 }
 
 static __always_inline __u32 bw_list_line(struct bw_view *view)

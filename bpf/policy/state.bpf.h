@@ -52,6 +52,9 @@ struct {
 	__type(value, struct bw_mounted);
 } mounted SEC(".maps");
 
+/* What was read of a place is of this superblock, or it is read again: what stands in the map by then stays for longer than that takes. */
+#define BW_PLACES_READ 3
+
 /*
  * Where a task works on what does not fit its stack. Programs are preemptible, and a task runs one of these hooks at a time: in a map by
  * processor another task could write over it between two instructions. What is decided by and what is told are apart: a signal that an
@@ -139,6 +142,36 @@ static __always_inline __u32 bw_read_word(const void *address)
 }
 
 /*
+ * The same as bpf_task_storage_get() finds, without it: in 6.1 it returns null to a task that has interrupted another one in it, on a kernel
+ * that lets it (preempt=full). Whoever is in a domain would be in none then.
+ */
+#define BW_STORAGES 64
+static __noinline __u32 bw_listed_domain(void)
+{
+	/* One word of stack, and nothing that a caller would have to keep: programs have none left. */
+	void *at = (void *)bpf_get_current_task_btf()->bpf_storage + bpf_core_field_offset(struct bpf_local_storage, list);
+	__u64 word;
+
+	for (int i = 0; i < BW_STORAGES; i++) {
+		if (bpf_probe_read_kernel(&word, sizeof(word), at) || !word)
+			return 0;
+		at = (void *)word;
+		if (bpf_probe_read_kernel(&word, sizeof(word), at + bpf_core_field_offset(struct bpf_local_storage_elem, sdata) -
+								       bpf_core_field_offset(struct bpf_local_storage_elem, snode)))
+			return 0;
+		if (word == (__u64)&tasks) {
+			if (bpf_probe_read_kernel(&word, sizeof(word),
+						  at + bpf_core_field_offset(struct bpf_local_storage_elem, sdata) -
+							  bpf_core_field_offset(struct bpf_local_storage_elem, snode) +
+							  bpf_core_field_offset(struct bpf_local_storage_data, data)))
+				return 0;
+			return word;
+		}
+	}
+	return 0;
+}
+
+/*
  * The current task's domain, 0 if it is in none. What bpf_task_storage_get() does first, without a call: the entry is where this map's were
  * found before, or the helper looks for it. Every open of every confined task comes through here.
  */
@@ -164,7 +197,9 @@ static __always_inline __u32 bw_current_domain(void)
 		}
 	}
 	task = bpf_task_storage_get(&tasks, current, 0, 0);
-	return task ? task->domain : 0;
+	if (task)
+		return task->domain;
+	return bpf_rdonly_cast ? 0 : bw_listed_domain();
 }
 
 /* An image's generation: the one word of it that is needed where all else is known already, read without a call. */

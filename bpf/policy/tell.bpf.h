@@ -142,11 +142,19 @@ static long bw_append_path(__u64 index, struct bw_writing *writing)
 	device = BPF_CORE_READ(sb, s_dev);
 	telling->left = 0;
 	bpf_loop(BW_MAX_DEPTH, bw_climb, writing, 0);
-	if (!(writing->view->domain->flags & BW_DOMAIN_OWN_ROOT))
-		place = bpf_map_lookup_elem(&mounted, &device);
-	if (place) {
-		bw_append(telling, place->text, place->length);
-	} else {
+	if (!(writing->view->domain->flags & BW_DOMAIN_OWN_ROOT)) {
+		for (int reads = 0; reads < BW_PLACES_READ; reads++) {
+			place = bpf_map_lookup_elem(&mounted, &device);
+			if (!place)
+				break;
+			telling->at = before;
+			bw_append(telling, place->text, place->length);
+			barrier();
+			if (place->device == device)
+				break;
+		}
+	}
+	if (!place) {
 		long length = bpf_probe_read_kernel_str(telling->type, sizeof(telling->type), BPF_CORE_READ(sb, s_type, name));
 		const char colon = ':';
 

@@ -11,29 +11,41 @@
 struct bw_control {
 	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
 	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
-	__u32 generation;   /* the highest that was given: none is given twice, even if the clock took it away */
+	__u32 newest;       /* the last generation that was put in force here: the next has a greater one */
 	__u32 kinds;        /* bits of BW_PIN_*: what is read of each file that is executed */
 	__u32 object_kinds; /* the same of each file that is opened, for rules by label */
 	__u64 secret;       /* random: whoever makes names cannot tell what is kept about them by which check */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */
-	__u64 torn;         /* walks that were repeated because of a rename */
 	__u64 label_domains[4]; /* domains with rules by label: what is read of each file that they open */
 };
 
-/* Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. */
+/*
+ * Where a superblock is mounted in the policy's mount namespace. An image is found by its generation. The kernel uses an element of a hash map
+ * again while it is still being read, so a place says itself which superblock it is of.
+ */
 #define BW_MOUNTED_IMAGES 4
-#define BW_MOUNTED_TEXT   208
+#define BW_MOUNTED_TEXT   184
 struct bw_mounted {
 	struct {
 		__u32 generation;
 		__u32 state;
+		__u64 check; /* bw_mounted_check() */
 	} in[BW_MOUNTED_IMAGES];
+	__u32 device;
 	__u16 length;
-	char text[BW_MOUNTED_TEXT - 2]; /* "" for "/"; "/tmp" */
-	__u8 reserved[16];
+	char text[BW_MOUNTED_TEXT]; /* "" for "/"; "/tmp" */
+	__u16 reserved;
 };
+
+static inline __u64 bw_mounted_check(__u32 device, __u32 generation, __u32 state)
+{
+	__u64 h = device;
+
+	h = (h << 32 ^ state ^ 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+	return (h ^ (h >> 31) ^ generation) * 0x94d049bb133111ebull;
+}
 
 /* A task that is in a domain. */
 struct bw_task {
@@ -82,7 +94,6 @@ enum bw_hook {
 	BW_HOOK_KERNEL_MODULE,
 	BW_HOOK_USERNS_CREATE,
 	BW_HOOK_URING,
-	BW_HOOK_TASK_ALLOC,
 	BW_HOOKS
 };
 
@@ -117,7 +128,7 @@ struct bw_event {
 	__u64 ops;         /* asked for */
 	__u64 decided;     /* of these: those that it is told for */
 	__u32 rule;        /* number of the rule; 0: the default */
-	__u32 next_domain; /* BW_TOLD_ENTERED */
+	__u32 peer_domain; /* of ptrace and signals; BW_TOLD_ENTERED: the domain before */
 
 	__u32 pid, tid, uid, gid;
 	__u64 start_time;  /* of the process, CLOCK_BOOTTIME ns */
@@ -135,9 +146,7 @@ struct bw_event {
 	__u32 mode;        /* type and permissions */
 	__u64 inode;
 	__u32 inode_generation;
-	__u32 reserved32;
 	__u32 peer_pid;    /* of ptrace and signals */
-	__u32 peer_domain;
 	__u32 detail;      /* O_* of an open, mode of what is made, PROT_* of a mapping, signal, capability, bpf command, … */
 	__u16 family;
 	__u16 port;
@@ -148,9 +157,9 @@ struct bw_event {
 #define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_control) == 96 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 272);
+static_assert(sizeof(bw_control) == 88 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 264);
 #else
-_Static_assert(sizeof(struct bw_control) == 96 && sizeof(struct bw_mounted) == 256 &&
-	       sizeof(struct bw_event) == 272, "the same for everybody");
+_Static_assert(sizeof(struct bw_control) == 88 && sizeof(struct bw_mounted) == 256 &&
+	       sizeof(struct bw_event) == 264, "the same for everybody");
 #endif
 #endif

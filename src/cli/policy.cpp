@@ -89,7 +89,8 @@ std::vector<Command> policy_commands() {
          .options =
              {{"--confirm-within", "TIME",
                "after TIME (60s, 5m) the set before comes back, unless `policy confirm` came first; the kernel does "
-               "that, no process is needed"},
+               "that, no process is needed. A set that was itself not confirmed yet is none to come back to: the one "
+               "before it is"},
               {"--dry-run", "", "say what would be applied, and change nothing"}},
          .run = policy_apply},
         {.object = "policy",

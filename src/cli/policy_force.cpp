@@ -11,6 +11,7 @@
 #include "cli/diagnostics.hpp"
 #include "cli/policy.hpp"
 #include "enforce/guard_lock.hpp"
+#include "enforce/policy_apply.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
 
@@ -54,19 +55,16 @@ Result<int> policy_apply(const Args& args) {
     auto force = BW_TRY(enforce::PolicyForce::open());
     // Again, now that nobody else can change what is in force: domains keep the numbers that processes have.
     const auto found = BW_TRY(force.status());
-    const auto numbered = BW_TRY(enforce::numbered_domains(found.generation, found.before));
+    const auto numbered = BW_TRY(enforce::numbered_domains(found.newest));
     Diagnostics problems;
     auto compiled = policy::compile(read.loaded.policies, problems, numbered);
     if (!compiled) {
         print_diagnostics(problems, files.front(), stderr);
         return fail(Error(Code::bad_input, "the policies do not fit beside those in force"));
     }
-    read.compiled = std::move(*compiled);
-    auto record = enforce::record_of(read.compiled, files);
-    record.generation = BW_TRY(force.apply(std::move(read.compiled), confirm));
+    const auto [record, unwritten] = BW_TRY(enforce::apply_policy(force, std::move(*compiled), files, confirm));
+    if (unwritten) fmt::print(stderr, "{}\n", unwritten->text("bpfwarden: warning"));
     const auto status = BW_TRY(force.status());
-    if (auto written = enforce::write_record(record, status.before); !written)
-        fmt::print(stderr, "{}\n", std::move(written).error().text("bpfwarden: warning"));
     if (!enforce::guard_running(broker::run_directory()))
         fmt::print(
             stderr,

@@ -10,10 +10,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <mutex>
+#include <stop_token>
 #include <string_view>
+#include <thread>
 
 #include "audit/log.hpp"
 #include "audit/sink_file.hpp"
@@ -22,6 +27,7 @@
 #include "broker/control.hpp"
 #include "broker/event_loop.hpp"
 #include "enforce/guard_lock.hpp"
+#include "enforce/policy_apply.hpp"
 #include "enforce/policy_events.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
@@ -92,6 +98,26 @@ std::uint64_t monotonic_ns() {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
+
+// Verifying the programs can take a kernel longer than a watchdog waits, and killed then, the guard would begin anew
+// and come no further. Says that it is there, for at most ten minutes.
+class StillThere {
+  public:
+    StillThere()
+        : thread_([](const std::stop_token& stop) {
+              std::mutex mutex;
+              std::condition_variable_any ends;
+              std::unique_lock lock(mutex);
+              for (int seconds = 0; seconds < 600; ++seconds) {
+                  ::sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
+                  if (ends.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; }) || stop.stop_requested())
+                      return;
+              }
+          }) {}
+
+  private:
+    std::jthread thread_;
+};
 
 class Guard {
   public:
@@ -246,17 +272,14 @@ class Guard {
         if (!compiled)
             return refused(Error(Code::bad_input, fmt::format("the policies in {} are not valid", directory))
                                .advise(fmt::format("bpfwarden policy check {}/*.toml", directory)));
-        auto record = enforce::record_of(*compiled, files);
         auto force = enforce::PolicyForce::open();
         if (!force) return refused(force.error());
         // Somebody may have been faster.
         if (const auto now = force->status(); now && now->generation) return;
-        const auto generation = force->apply(std::move(*compiled));
-        if (!generation) return refused(generation.error());
-        record.generation = *generation;
-        const auto status = force->status();
-        if (const auto written = enforce::write_record(record, status ? status->before : 0); !written)
-            complain(written.error());
+        const StillThere still_there;
+        const auto applied = enforce::apply_policy(*force, std::move(*compiled), files);
+        if (!applied) return refused(applied.error());
+        if (applied->unwritten) complain(*applied->unwritten);
     }
 
     broker::EventLoop& loop_;

@@ -60,8 +60,7 @@ constexpr std::string_view hooks[BW_HOOKS] = {"",
                                               "perf_event_open",
                                               "kernel_module",
                                               "userns_create",
-                                              "inode_init_security_anon",
-                                              "task_alloc"};
+                                              "inode_init_security_anon"};
 static_assert(!hooks[BW_HOOKS - 1].empty());
 
 struct Flag {

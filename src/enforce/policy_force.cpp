@@ -128,6 +128,33 @@ static Result<UniqueFd> take_lock(const std::string& pins, bool wait = true) {
     }
 }
 
+// Whether a policy is there, in force or to come back.
+static Result<bool> has_image(const std::string& pins) {
+    const MapFd images(::bpf_obj_get((pins + "/images").c_str()));
+    if (!images) {
+        if (errno == ENOENT) return false;
+        return fail_errno(fmt::format("cannot open the policy's map {}/images", pins));
+    }
+    for (const __u32 slot : {0U, 1U}) {
+        __u32 id = 0;
+        if (!::bpf_map_lookup_elem(images.get(), &slot, &id)) return true;
+        if (errno != ENOENT) return fail_errno("cannot look up the policy in force");
+    }
+    return false;
+}
+
+// Links first: what is left of an end that is cut short must not be programs without their maps.
+static Result<> unpin(const std::string& pins) {
+    std::error_code error;
+    std::vector<fs::path> links, rest;
+    for (const auto& entry : fs::directory_iterator(pins, error))
+        (entry.path().filename().string().starts_with(link_prefix) ? links : rest).push_back(entry.path());
+    for (const auto& list : {links, rest})
+        for (const auto& path : list)
+            if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
+    return {};
+}
+
 Result<PolicyForce> PolicyForce::open(const std::string& pins) {
     BW_TRY(require_bpf_lsm());
     std::error_code error;
@@ -142,14 +169,20 @@ Result<PolicyForce> PolicyForce::open(const std::string& pins) {
         return fail(Error(Code::failed, fmt::format("{} is not on a bpffs", pins))
                         .because("programs and maps are kept there, so that no process is needed")
                         .advise("mount -t bpf bpf /sys/fs/bpf"));
-    if (std::ranges::any_of(map_names, [&](const char* name) { return !fs::exists(fs::path(pins) / name); }))
-        BW_TRY(PolicyObject::make_maps(pins));
+    if (BW_TRY(has_image(pins))) {
+        BW_TRY(force.take_over());
+        if (BW_TRY(force.image(0))) return force;
+    }
+    BW_TRY(unpin(pins));
     BW_TRY(force.take_over());
     return force;
 }
 
 Result<> PolicyForce::take_over() {
+    if (std::ranges::any_of(map_names, [&](const char* name) { return !fs::exists(fs::path(pins_) / name); }))
+        BW_TRY(PolicyObject::make_maps(pins_));
     BW_TRY(make_kept_numbers(pins_));
+    maps_ = std::make_unique<Maps>();
     maps_->images = BW_TRY(map("images"));
     maps_->control_fd = BW_TRY(map("control"));
     maps_->mounted = BW_TRY(map("mounted"));
@@ -259,11 +292,20 @@ void PolicyForce::read_for(std::span<const ForcedImage* const> images) {
     __atomic_store_n(&control->kinds, wanted.kinds, __ATOMIC_RELEASE);
 }
 
+Result<std::uint32_t> PolicyForce::next_generation() const {
+    auto newest = maps_->control->newest;
+    for (const unsigned slot : {0U, 1U})
+        if (const auto there = BW_TRY(image(slot))) newest = std::max(newest, there->generation());
+    return newest + 1;
+}
+
+// Soundness: a process can end between any two of these writes, and a time to confirm can run out there. Each must
+// leave a state in which the old policy or the new one decides, and nothing decides for good that was to be confirmed.
 Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono::seconds confirm_within) {
     BW_TRY(require_kinds(compiled.kinds, compiled.ima_algorithms));
     auto old = BW_TRY(image(0));
     auto older = BW_TRY(image(1));
-    const std::uint32_t generation = ++maps_->control->generation;
+    const auto generation = BW_TRY(next_generation());
     policy::set_generation(compiled.lines, generation);
     auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
     // Names first, then programs: from the switch on everything that the new policy needs is there.
@@ -276,59 +318,67 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
     read_for(all);
 
     auto* control = maps_->control;
-    __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
-    if (old) {
-        BW_TRY(put_image(maps_->images, 1, old->fd()));
-    } else {
-        const __u32 slot = 1;
-        ::bpf_map_delete_elem(maps_->images.get(), &slot);
+    const auto rollback_at =
+        confirm_within.count() > 0 ? boot_ns() + static_cast<std::uint64_t>(confirm_within.count()) * 1'000'000'000 : 0;
+    // What waits to be confirmed, or has waited too long, is not what comes back: what it replaced stays where it is.
+    // Nor is its time touched before it is replaced, or it could stay for good, or decide again after it ran out.
+    const bool confirmed = !__atomic_load_n(&control->rollback_at, __ATOMIC_ACQUIRE);
+    if (confirmed) {
+        if (old) {
+            BW_TRY(put_image(maps_->images, 1, old->fd()));
+        } else {
+            const __u32 slot = 1;
+            ::bpf_map_delete_elem(maps_->images.get(), &slot);
+        }
+        __atomic_store_n(&control->rollback_at, rollback_at, __ATOMIC_RELEASE);
     }
-    if (confirm_within.count() > 0)
-        __atomic_store_n(&control->rollback_at,
-                         boot_ns() + static_cast<std::uint64_t>(confirm_within.count()) * 1'000'000'000,
-                         __ATOMIC_RELEASE);
-    BW_TRY(put_image(maps_->images, 0, made.fd()));
+    control->newest = generation;
+    if (auto put = put_image(maps_->images, 0, made.fd()); !put) {
+        if (confirmed) __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
+        return fail(std::move(put).error());
+    }
+    __atomic_store_n(&control->rollback_at, rollback_at, __ATOMIC_RELEASE);
     return generation;
 }
 
 Result<> PolicyForce::confirm() {
-    if (!__atomic_load_n(&maps_->control->rollback_at, __ATOMIC_ACQUIRE))
+    auto* control = maps_->control;
+    auto at = __atomic_load_n(&control->rollback_at, __ATOMIC_ACQUIRE);
+    // It may have run out since this was opened.
+    if (!at || at <= boot_ns())
         return fail(Error(Code::failed, "nothing waits for being confirmed")
                         .because("the policy in force was applied without --confirm-within, was confirmed, or its time "
                                  "ran out and the one before is in force again")
                         .advise("bpfwarden policy status"));
-    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&control->rollback_at, 0, __ATOMIC_RELEASE);
     return {};
 }
 
 Result<std::uint32_t> PolicyForce::rollback() {
     auto now = BW_TRY(image(0));
     auto before = BW_TRY(image(1));
-    if (!now || !before)
-        return fail(Error(Code::not_found, "there is no policy to go back to")
-                        .because("only one was applied since the programs were loaded"));
+    if (!now || !before || now->generation() == before->generation())
+        return fail(
+            Error(Code::not_found, "there is no policy to go back to")
+                .because("only one was applied since the programs were loaded, or the last one was not confirmed "
+                         "and is gone"));
     std::vector<const ForcedImage*> both{&*now, &*before};
     BW_TRY(name_mounts(both));
     read_for(both);
-    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
     BW_TRY(put_image(maps_->images, 0, before->fd()));
+    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
     BW_TRY(put_image(maps_->images, 1, now->fd()));
     return before->generation();
 }
 
 Result<> PolicyForce::remove() {
-    // Without an image nothing decides, at once; the programs themselves go some time after their last link.
-    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
-    for (const __u32 slot : {0U, 1U})
+    // Without an image nothing decides, at once; the programs themselves go some time after their last link. What could
+    // come back by the clock goes first.
+    for (const __u32 slot : {1U, 0U})
         if (::bpf_map_delete_elem(maps_->images.get(), &slot) && errno != ENOENT)
             return fail_errno("cannot take the policy out of force");
-    std::error_code error;
-    std::vector<fs::path> links, rest;
-    for (const auto& entry : fs::directory_iterator(pins_, error))
-        (entry.path().filename().string().starts_with(link_prefix) ? links : rest).push_back(entry.path());
-    for (const auto& list : {links, rest})
-        for (const auto& path : list)
-            if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
+    __atomic_store_n(&maps_->control->rollback_at, 0, __ATOMIC_RELEASE);
+    BW_TRY(unpin(pins_));
     if (::rmdir(pins_.c_str())) return fail_errno(fmt::format("cannot remove {}", pins_));
     return {};
 }
@@ -360,7 +410,8 @@ Result<PolicyForce::Status> PolicyForce::status() const {
     const auto now = BW_TRY(image(0));
     const auto before = BW_TRY(image(1));
     if (now) status.generation = now->generation();
-    if (before) status.before = before->generation();
+    if (before && before->generation() != status.generation) status.before = before->generation();
+    status.newest = maps_->control->newest;
     status.counts = *maps_->control;
     if (status.counts.rollback_at) {
         const auto clock = boot_ns();

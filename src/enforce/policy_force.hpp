@@ -46,7 +46,9 @@ struct PolicyNeeds;
 
 class PolicyForce {
   public:
-    // What is pinned there; nothing decides if nothing was. Makes the directory, and maps if there are none.
+    // What is pinned there; nothing decides if nothing was. Makes the directory and the maps. Where no policy is in
+    // force, what one has left (a change that was killed, a first one that was never confirmed) is removed before: with
+    // its maps it is forgotten who is in which of its domains.
     static Result<PolicyForce> open(const std::string& pins = policy_pins);
     // The same, but an error with Code::not_found if there is nothing to adopt: nothing is made then.
     static Result<PolicyForce> adopt(const std::string& pins = policy_pins);
@@ -57,9 +59,12 @@ class PolicyForce {
     ~PolicyForce();
 
     // Puts a policy in force with one write: before it the old one decides, from it on the new one. On an error the old
-    // one is in force as before. With a time, the old one comes back by itself unless confirm() is called before; the
-    // kernel's programs see to that, no process does. Returns the generation.
+    // one is in force as before, and so it is when the process ends in between. With a time, the old one comes back by
+    // itself unless confirm() is called before; the kernel's programs see to that, no process does. What was itself
+    // never confirmed does not come back: what it replaced does. Returns the generation.
     Result<std::uint32_t> apply(policy::Compiled compiled, std::chrono::seconds confirm_within = {});
+    // What the next policy has for a generation: more than any that ever decided.
+    Result<std::uint32_t> next_generation() const;
     Result<> confirm();
     // The one before comes back.
     Result<std::uint32_t> rollback();
@@ -72,8 +77,8 @@ class PolicyForce {
     struct Status {
         std::uint32_t generation = 0;  // in force; 0: none
         std::uint32_t before = 0;      // what rollback() brings back; 0: nothing
+        std::uint32_t newest = 0;      // the last that was put in force; 0: none since the programs were loaded
         std::optional<std::chrono::nanoseconds> rollback_in;
-        bool rolled_back = false;  // a time to confirm ran out
         std::vector<std::string> programs;
         bw_control counts{};
     };

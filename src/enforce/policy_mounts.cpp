@@ -40,13 +40,15 @@ Result<WrittenMounts> write_mounts(FdRef mounted, std::span<const ForcedImage* c
         const auto held = hold(mount);
         if (!held) continue;
         bw_mounted place{};
+        place.device = device;
         std::size_t slot = 0;
         for (const auto* image : images) {
             if (slot == BW_MOUNTED_IMAGES) break;
             const auto state = policy::Image(image->lines()).state_of(policy::Start::path, mount.path);
             // A name that is too deep for the automaton is none: the superblock counts as not mounted.
             if (!state) continue;
-            place.in[slot++] = {image->generation(), *state};
+            const auto generation = image->generation();
+            place.in[slot++] = {generation, *state, bw_mounted_check(device, generation, *state)};
         }
         const std::string text = mount.path == "/" ? "" : mount.path;
         place.length = static_cast<__u16>(std::min(text.size(), sizeof place.text));

@@ -214,7 +214,6 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNee
 Result<> PolicyObject::attach() {
     if (!object_) return {};
     const Listen listen;
-    std::vector<std::unique_ptr<bpf_link, int (*)(bpf_link*)>> links;
     std::vector<std::string> pinned;
     const auto undo = [&](Error error) {
         for (const auto& path : pinned) ::unlink(path.c_str());
@@ -228,16 +227,15 @@ Result<> PolicyObject::attach() {
                                   [](bpf_program* one) { return !(::bpf_program__flags(one) & BPF_F_SLEEPABLE); });
     for (auto* program : programs) {
         const char* name = ::bpf_program__name(program);
-        std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
+        // Its pin alone holds it from here on: with an fd of a process that goes on, it would outlive its removal.
+        const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program),
+                                                                 &::bpf_link__destroy);
         if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(listen.end()));
         const auto path = fmt::format("{}/{}{}", pins_, link_prefix, name);
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
         pinned.push_back(path);
-        links.push_back(std::move(link));
     }
-    // The pins hold them from here on.
-    for (auto& link : links) ::bpf_link__disconnect(link.get());
     return {};
 }
 

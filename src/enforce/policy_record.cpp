@@ -51,7 +51,11 @@ PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string
     return record;
 }
 
-Result<> write_record(const PolicyRecord& record, std::uint32_t before, const std::string& directory) {
+static std::string path_of(std::uint32_t generation, const std::string& directory) {
+    return fmt::format("{}/{}.json", directory, generation);
+}
+
+Result<> write_record(const PolicyRecord& record, const std::string& directory) {
     std::error_code error;
     fs::create_directories(directory, error);
     if (error) return fail(Error::from_errno(error.value(), fmt::format("cannot make {}", directory)));
@@ -68,7 +72,7 @@ Result<> write_record(const PolicyRecord& record, std::uint32_t before, const st
                        {"rules", std::move(rules)}};
     // What is no UTF-8 in a name is shown as such; it decides nothing here.
     const auto bytes = text.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-    const auto path = fmt::format("{}/{}.json", directory, record.generation);
+    const auto path = path_of(record.generation, directory);
     const auto fresh = path + ".new";
     UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return fail_errno(fmt::format("cannot write {}", fresh));
@@ -79,27 +83,27 @@ Result<> write_record(const PolicyRecord& record, std::uint32_t before, const st
     }
     if (::fsync(fd.get()) || ::rename(fresh.c_str(), path.c_str()))
         return fail_errno(fmt::format("cannot write {}", path));
-    for (const auto& entry : fs::directory_iterator(directory, error)) {
-        const auto name = entry.path().stem().string();
-        std::uint32_t generation = 0;
-        const auto end = name.data() + name.size();
-        if (std::from_chars(name.data(), end, generation).ptr == end && generation != record.generation &&
-            generation != before)
-            fs::remove(entry.path(), error);
-    }
     return {};
 }
 
-void remove_records(const std::string& directory) {
+void keep_records(std::uint32_t generation, std::uint32_t before, const std::string& directory) {
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(directory, ignored))
-        if (entry.path().extension() == ".json") fs::remove(entry.path(), ignored);
+        if (entry.path() != path_of(generation, directory) && entry.path() != path_of(before, directory))
+            fs::remove(entry.path(), ignored);
 }
+
+void remove_record(std::uint32_t generation, const std::string& directory) {
+    std::error_code ignored;
+    fs::remove(path_of(generation, directory), ignored);
+}
+
+void remove_records(const std::string& directory) { keep_records(0, 0, directory); }
 
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory) {
     PolicyRecord record;
     record.generation = generation;
-    const auto text = kernel::read_file(fmt::format("{}/{}.json", directory, generation), std::size_t{64} << 20);
+    const auto text = kernel::read_file(path_of(generation, directory), std::size_t{64} << 20);
     if (!text) return record;
     const auto root = json::parse(*text, nullptr, false);
     if (!root.is_object() || root.value("generation", 0U) != generation) return record;
@@ -119,14 +123,14 @@ PolicyRecord read_record(std::uint32_t generation, const std::string& directory)
     return record;
 }
 
-Result<std::vector<std::string>> numbered_domains(std::uint32_t generation, std::uint32_t before,
-                                                  const std::string& directory) {
-    auto now = read_record(generation, directory).domains, then = read_record(before, directory).domains;
-    if ((generation && now.empty()) || (before && then.empty()))
+Result<std::vector<std::string>> numbered_domains(std::uint32_t newest, const std::string& directory) {
+    if (!newest) return std::vector<std::string>{};
+    auto record = read_record(newest, directory);
+    if (record.domains.empty())
         return fail(Error(Code::failed, "it is not known which domains processes are in")
-                        .because(fmt::format("the records of the policies in force in {} are lost", directory))
+                        .because(fmt::format("the record of generation {} in {} is lost", newest, directory))
                         .advise("bpfwarden policy remove, then apply: processes get domains at their next exec"));
-    return now.size() >= then.size() ? std::move(now) : std::move(then);
+    return std::move(record.domains);
 }
 
 }  // namespace bpfwarden::enforce

@@ -32,15 +32,17 @@ struct PolicyRecord {
 };
 
 PolicyRecord record_of(const policy::Compiled& compiled, std::vector<std::string> files);
-// Written whole or not at all. Records of generations that are no longer in force or to go back to are removed.
-Result<> write_record(const PolicyRecord& record, std::uint32_t before, const std::string& directory = policy_records);
+// Written whole or not at all.
+Result<> write_record(const PolicyRecord& record, const std::string& directory = policy_records);
+// Removes what is of generations other than these.
+void keep_records(std::uint32_t generation, std::uint32_t before, const std::string& directory = policy_records);
+void remove_record(std::uint32_t generation, const std::string& directory = policy_records);
 // Generations are counted anew after a policy was removed.
 void remove_records(const std::string& directory = policy_records);
-// Domains by number, that processes may be in: of the generation in force and the one before, whichever knows more.
-// Numbers are only ever added. An error where a policy is in force whose names are lost: a new one could mean others by
-// its numbers.
-Result<std::vector<std::string>> numbered_domains(std::uint32_t generation, std::uint32_t before,
-                                                  const std::string& directory = policy_records);
+// Domains by number, that processes may be in: those of the generation that was put in force last, as each has all that
+// were before it. Numbers are only ever added. An error where its names are lost: a new one could mean others by its
+// numbers.
+Result<std::vector<std::string>> numbered_domains(std::uint32_t newest, const std::string& directory = policy_records);
 // An empty one with the generation where there is none.
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory = policy_records);
 

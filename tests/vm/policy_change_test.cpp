@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A change of policy under processes that are in domains already: nobody is in another domain afterwards.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,93 +9,23 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 
-#include <fmt/format.h>
-
+#include "enforce/policy_force.hpp"
+#include "policy/parse.hpp"
 #include "root/guests.hpp"
+#include "vm/maker.hpp"
 
 namespace bpfwarden::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr, ::testing::Not;
-
-const std::string place = "/run/bw-change/";
-
-// Of an operation that few programs are needed for: they take seconds to verify in a guest.
-std::string policy(const std::string& domain, const std::string& refused) {
-    return fmt::format(R"(format = 1
-name = "{0}"
-mode = "enforce"
-[[domain]]
-name = "{0}"
-enter = [ {{ exe = "{1}{0}" }} ]
-[[rule]]
-deny = ["mkdir"]
-paths = ["{1}{2}/*"]
-)",
-                       domain, place, refused);
-}
-
-// A copy of this program, in the domain that is called like it. For each line it makes the directory that is in it, and
-// answers with errno.
-__attribute__((constructor)) void be_the_maker() {
-    if (!std::getenv("BW_MAKER")) return;
-    char line[256];
-    while (std::fgets(line, sizeof line, stdin)) {
-        line[std::string(line).find('\n')] = 0;
-        std::printf("%d\n", ::mkdir(line, 0755) == 0 ? 0 : errno);
-        std::fflush(stdout);
-    }
-    ::_exit(0);
-}
-
-class Maker {
-  public:
-    explicit Maker(const std::string& domain) {
-        fs::copy_file("/proc/self/exe", place + domain, fs::copy_options::skip_existing);
-        int in[2], out[2];
-        if (::pipe(in) || ::pipe(out)) std::abort();
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            ::dup2(in[0], 0);
-            ::dup2(out[1], 1);
-            for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
-            ::setenv("BW_MAKER", "1", 1);
-            ::execl((place + domain).c_str(), domain.c_str(), nullptr);
-            ::_exit(126);
-        }
-        ::close(in[0]);
-        ::close(out[1]);
-        to_ = ::fdopen(in[1], "w");
-        from_ = ::fdopen(out[0], "r");
-    }
-    Maker(const Maker&) = delete;
-    ~Maker() {
-        std::fclose(to_);
-        std::fclose(from_);
-        ::waitpid(pid_, nullptr, 0);
-    }
-    // 0, or errno.
-    int make(const std::string& directory) {
-        int answer = -1;
-        std::fprintf(to_, "%s%s\n", place.c_str(), directory.c_str());
-        std::fflush(to_);
-        return std::fscanf(from_, "%d", &answer) == 1 ? answer : -1;
-    }
-
-  private:
-    pid_t pid_ = -1;
-    FILE *to_ = nullptr, *from_ = nullptr;
-};
 
 class Change : public ::testing::Test {
   protected:
     void SetUp() override {
         if (!std::getenv("BPFWARDEN_KERNEL")) GTEST_SKIP() << "runs in guests of tools/lab";
-        for (const char* folder : {"one", "two"}) fs::create_directories(place + folder);
+        for (const char* folder : {"one", "two", "three"}) fs::create_directories(place + folder);
     }
     void TearDown() override {
         (void)tool("remove");
@@ -108,11 +36,6 @@ class Change : public ::testing::Test {
             std::system(("/bpfwarden/bin/bpfwarden policy " + words + " > " + place + "said 2>&1").c_str());
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
-    static std::string said() {
-        std::stringstream text;
-        text << std::ifstream(place + "said").rdbuf();
-        return text.str();
-    }
     static void apply(const std::string& text, const std::string& options = "") {
         std::ofstream(place + "policy.toml") << text;
         ASSERT_EQ(tool("apply " + options + " " + place + "policy.toml"), 0) << std::ifstream(place + "said").rdbuf();
@@ -120,20 +43,20 @@ class Change : public ::testing::Test {
 };
 
 TEST_F(Change, DomainsKeepTheirNumbersAndOneThatIsGoneRefusesNothing) {
-    apply(policy("first", "one"));
+    apply(policy_of("first", "one"));
     Maker first("first");
     ASSERT_EQ(first.make("one/a"), EACCES);
     ASSERT_EQ(first.make("two/a"), 0);
 
     // The only domain of its file, so it would have the first one's number.
-    apply(policy("second", "two"));
+    apply(policy_of("second", "two"));
     Maker second("second");
     EXPECT_EQ(second.make("two/b"), EACCES) << "control: the new policy decides";
     EXPECT_EQ(first.make("two/c"), 0) << "the process of a domain that is gone is in no other";
     EXPECT_EQ(first.make("one/c"), 0) << "and what refused there is gone";
 
     // It comes back with its name, and its processes are in it.
-    apply(policy("first", "one"));
+    apply(policy_of("first", "one"));
     EXPECT_EQ(first.make("one/d"), EACCES);
     EXPECT_EQ(second.make("two/d"), 0);
 
@@ -144,9 +67,9 @@ TEST_F(Change, DomainsKeepTheirNumbersAndOneThatIsGoneRefusesNothing) {
 
 TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
     BW_IN_ONE_GUEST("floor");
-    apply(policy("first", "one"));
+    apply(policy_of("first", "one"));
     fs::remove_all("/var/lib/bpfwarden/policy");
-    std::ofstream(place + "policy.toml") << policy("second", "two");
+    std::ofstream(place + "policy.toml") << policy_of("second", "two");
     EXPECT_EQ(tool("apply " + place + "policy.toml"), 1);
     Maker first("first");
     EXPECT_EQ(first.make("one/a"), EACCES) << "the old one is in force as before";
@@ -154,39 +77,84 @@ TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
 
 TEST_F(Change, WhatIsNotConfirmedInTimeGoesByItself) {
     BW_IN_ONE_GUEST("floor");
-    apply(policy("first", "one"));
+    apply(policy_of("first", "one"));
     Maker first("first");
-    apply(policy("first", "two"), "--confirm-within 2s");
+    apply(policy_of("first", "two"), "--confirm-within 2s");
     EXPECT_EQ(first.make("two/a"), EACCES);
     // Nothing runs that could do it.
     for (int i = 0; i < 100 && first.make("two/b" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
     EXPECT_EQ(first.make("one/b"), EACCES);
     EXPECT_EQ(tool("confirm"), 1) << "there is nothing to confirm any more";
+    EXPECT_EQ(tool("rollback"), 5) << "nor anything to go back to: what was not confirmed is gone";
 
-    apply(policy("first", "two"), "--confirm-within 2s");
+    apply(policy_of("first", "two"), "--confirm-within 2s");
     EXPECT_EQ(tool("confirm"), 0);
     ::sleep(3);
     EXPECT_EQ(first.make("two/z"), EACCES) << "control: what is confirmed stays";
 }
 
-TEST_F(Change, WhatTheClockTookAwayDecidesNothingInTheNext) {
-    BW_IN_ONE_GUEST("floor");
-    apply(policy("first", "two"), "--confirm-within 5s");
-    Maker first("first");
-    ASSERT_EQ(first.make("two/a"), EACCES);
-    ASSERT_EQ(first.make("one/a"), 0) << "the kernel keeps what these directories are to the policy";
-    for (int i = 0; i < 200 && first.make("two/b" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
-    ASSERT_EQ(first.make("two/c"), 0) << "control: it is gone";
+std::uint32_t put(enforce::PolicyForce& force, const std::string& text, std::chrono::seconds confirm_within = {}) {
+    Diagnostics diagnostics;
+    std::vector<policy::Policy> policies;
+    policies.push_back(policy::parse(text, "change.toml", {}, diagnostics).value());
+    return force.apply(policy::compile(policies, diagnostics).value(), confirm_within).value();
+}
 
-    // With its number the counts and events of the one that is gone would be this one's, and what the kernel keeps
-    // about directories.
-    apply(policy("first", "one"));
-    ASSERT_EQ(tool("status"), 0);
-    const auto status = said();
-    EXPECT_THAT(status, HasSubstr("generation  2\n"));
-    EXPECT_THAT(status, Not(HasSubstr("policy.toml:"))) << "no rule of this one has refused anything";
-    EXPECT_EQ(first.make("one/d"), EACCES);
+// Whoever holds the lock when the time runs out learns of it from the clock alone.
+TEST_F(Change, WhatRanOutWhileTheNextIsAppliedDoesNotComeBack) {
+    BW_IN_ONE_GUEST("floor");
+    auto force = enforce::PolicyForce::open().value();
+    const auto confirmed = put(force, policy_of("first", "one"));
+    Maker first("first");
+    const auto unconfirmed = put(force, policy_of("first", "two"), std::chrono::seconds(1));
+    const auto corrected = put(force, policy_of("first", "{two,three}"), std::chrono::seconds(1));
+    EXPECT_EQ(first.make("three/a"), EACCES);
+    EXPECT_EQ(force.status()->before, confirmed) << "what was never confirmed is nothing to come back to";
+    for (int i = 0; i < 100 && first.make("two/a" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
+    EXPECT_EQ(first.make("one/a"), EACCES) << "the confirmed one decides, and this process has not been told";
+    EXPECT_FALSE(force.confirm()) << "it would bring back what ran out";
+    EXPECT_EQ(first.make("one/b"), EACCES);
+
+    // The numbers of those that ran out are not used again: what is kept about directories is kept by number.
+    const auto next = put(force, policy_of("first", "three"));
+    EXPECT_GT(next, corrected);
+    EXPECT_GT(corrected, unconfirmed);
+    EXPECT_EQ(first.make("two/b"), 0);
+    EXPECT_EQ(first.make("three/b"), EACCES);
+    EXPECT_EQ(force.status()->before, confirmed);
+    EXPECT_EQ(force.rollback().value(), confirmed);
+    EXPECT_EQ(first.make("one/c"), EACCES);
+}
+
+TEST_F(Change, WhoWasInADomainThatRanOutIsInNoOther) {
+    BW_IN_ONE_GUEST("floor");
+    apply(policy_of("first", "one"));
+    apply(policy_of("first", "one") + R"(
+[[domain]]
+name = "second"
+enter = [ { exe = "/run/bw-change/second" } ]
+[[rule]]
+domains = ["second"]
+deny = ["mkdir"]
+paths = ["/run/bw-change/two/*"]
+)",
+          "--confirm-within 2s");
+    Maker second("second");
+    for (int i = 0; i < 100 && second.make("two/a" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
+    // A domain that would have the second one's number, if that was free.
+    apply(policy_of("third", "two"));
+    EXPECT_EQ(second.make("two/b"), 0);
+    EXPECT_EQ(Maker("third").make("two/c"), EACCES) << "control: it is in force";
+
+    // The same where nothing comes back.
+    ASSERT_EQ(tool("remove"), 0);
+    apply(policy_of("first", "one"), "--confirm-within 1s");
+    Maker first("first");
+    for (int i = 0; i < 100 && first.make("one/a" + std::to_string(i)) == EACCES; ++i) ::usleep(50'000);
+    EXPECT_EQ(first.make("one/b"), 0);
+    apply(policy_of("third", "two"));
     EXPECT_EQ(first.make("two/d"), 0);
+    EXPECT_EQ(Maker("third").make("two/e"), EACCES) << "control: it is in force";
 }
 
 }  // namespace

@@ -226,7 +226,7 @@ TEST_F(PolicyDescriptors, AThreadExecutesAnotherProgram) {
     if (!Uring().works()) GTEST_SKIP() << "this kernel has no io_uring"
 
 int uring_open(const Words& words) {
-    Uring ring;
+    Uring ring(words.at(1) == "by a thread" ? IORING_SETUP_SQPOLL : 0);
     const auto flags = static_cast<__u8>(words.at(1) == "async" ? IOSQE_ASYNC : 0);
     const int fd = ring.open(words.at(0), flags);
     return fd < 0 ? -fd : 0;
@@ -234,7 +234,7 @@ int uring_open(const Words& words) {
 
 TEST_F(PolicyDescriptors, IoUring) {
     SKIP_WITHOUT_IO_URING();
-    for (const char* how : {"at once", "async"}) {
+    for (const char* how : {"at once", "async", "by a thread"}) {
         expect_refused(uring_open, {secret, how});
         expect_permitted(uring_open, {open_place + "file", how});
     }

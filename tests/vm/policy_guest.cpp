@@ -127,30 +127,28 @@ allow = ["io_uring", "socket", "connect", "bind", "capable", "signal"]
 )";
 std::string policy_text(const std::string& rules) { return domains + rules; }
 
-static enforce::PolicyForce& force() {
+enforce::PolicyForce& PolicyGuest::force() {
     static auto opened = enforce::PolicyForce::open();
     EXPECT_TRUE(opened) << opened.error().text("open");
     return *opened;
 }
 
-static Result<std::uint32_t> try_apply(const std::string& rules) {
+policy::Compiled PolicyGuest::compile(const std::string& rules) {
     Diagnostics diagnostics;
     std::vector<policy::Policy> policies;
-    auto parsed = policy::parse(policy_text(rules), "evade.toml", {}, diagnostics);
-    if (parsed) policies.push_back(std::move(*parsed));
+    policies.push_back(policy::parse(policy_text(rules), "evade.toml", {}, diagnostics).value());
     auto compiled = policy::compile(policies, diagnostics);
-    for (const auto& each : diagnostics.all()) ADD_FAILURE() << each.text();
-    if (!compiled) return fail(Code::bad_input, "not compiled");
-    return force().apply(std::move(*compiled));
+    for (const auto& each : diagnostics.all()) ADD_FAILURE() << each.what;
+    return std::move(compiled).value();
 }
 
 void PolicyGuest::apply(const std::string& rules) {
-    const auto applied = try_apply(rules);
+    auto applied = force().apply(compile(rules));
     ASSERT_TRUE(applied) << applied.error().text("apply");
 }
 
 std::string PolicyGuest::why_not_applied(const std::string& rules) {
-    const auto applied = try_apply(usual_rules + rules);
+    const auto applied = force().apply(compile(usual_rules + rules));
     EXPECT_FALSE(applied);
     return applied ? "" : applied.error().text("apply");
 }
@@ -203,7 +201,7 @@ void PolicyGuest::expect_permitted(Act act, const Words& words, const char* doma
 class TakeAway : public ::testing::Environment {
     void TearDown() override {
         if (!in_force) return;
-        auto removed = force().remove();
+        auto removed = PolicyGuest::force().remove();
         EXPECT_TRUE(removed) << removed.error().text("remove");
         fs::remove_all(room);
     }

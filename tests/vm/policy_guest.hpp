@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "enforce/policy_force.hpp"
+#include "policy/compile.hpp"
 #include "root/guests.hpp"
 
 namespace bpfwarden::test {
@@ -45,6 +47,9 @@ std::string text_of(const std::string& path);
 
 // Policies are applied once for all cases of the program: in a guest a kernel takes seconds to verify the programs.
 class PolicyGuest : public ::testing::Test {
+  public:
+    static enforce::PolicyForce& force();
+
   protected:
     static void SetUpTestSuite();
     void SetUp() override;
@@ -55,6 +60,7 @@ class PolicyGuest : public ::testing::Test {
     static void apply(const std::string& rules);
     // They must be refused; the error's text.
     static std::string why_not_applied(const std::string& rules);
+    static policy::Compiled compile(const std::string& rules);
     static std::uint64_t blind();
 
     // The act works for a process in no domain, and is refused to one in `domain`.

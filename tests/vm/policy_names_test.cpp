@@ -104,6 +104,23 @@ TEST_F(PolicyNames, PivotRoot) {
     });
 }
 
+// As a user without any privilege but in a namespace of its own.
+int by_another_root(const Words& words) {
+    const auto to = open_place + "root";
+    if (::setgid(65534) || ::setuid(65534) || ::unshare(CLONE_NEWUSER | CLONE_NEWNS)) return 200;
+    if (words.at(0) == "chroot") return ::chroot("/run/evade/secret") || ::chdir("/") ? errno : read_file("/file");
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+        ::mount((room + "secret").c_str(), to.c_str(), nullptr, MS_BIND | MS_REC, nullptr) || ::chdir(to.c_str()) ||
+        ::syscall(SYS_pivot_root, ".", ".") || ::umount2(".", MNT_DETACH) || ::chdir("/"))
+        return errno;
+    return read_file("/file");
+}
+
+TEST_F(PolicyNames, RootsOfAnUnprivilegedUser) {
+    fs::create_directories(open_place + "root");
+    for (const char* how : {"chroot", "pivot_root"}) expect_refused(by_another_root, {how});
+}
+
 int by_cloned_tree(const Words& words) {
     if (words.at(0) == "user" && ::unshare(CLONE_NEWUSER | CLONE_NEWNS)) return errno;
     const auto tree = static_cast<int>(

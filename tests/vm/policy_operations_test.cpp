@@ -19,6 +19,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "vm/policy_guest.hpp"
@@ -329,6 +330,44 @@ net = [{ family = "inet", address = "127.0.0.1" }, { family = "inet6", address =
         }
         expect_permitted(contact, {"4", "127.0.0.2", how});
     }
+    apply(usual_rules);
+}
+
+constexpr int sctp = 132, sctp_bindx_add = 100;
+
+int by_sctp(const Words& words) {
+    const int fd = ::socket(AF_INET, SOCK_SEQPACKET | SOCK_NONBLOCK, sctp);
+    if (fd < 0) return errno;
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(9);
+    const auto* address = reinterpret_cast<const sockaddr*>(&to);
+    const auto& how = words.at(0);
+    const int error = status_of(how == "bind"      ? ::bind(fd, address, sizeof to)
+                                : how == "bindx"   ? ::setsockopt(fd, sctp, sctp_bindx_add, &to, sizeof to)
+                                : how == "connect" ? ::connect(fd, address, sizeof to)
+                                                   : ::sendto(fd, "x", 1, 0, address, sizeof to));
+    return error == EINPROGRESS ? 0 : error;
+}
+
+TEST_F(PolicyOperations, Sctp) {
+    (void)!std::system("modprobe sctp 2>/dev/null");
+    if (perform(nobody, by_sctp, {"bind"}) == EPROTONOSUPPORT) GTEST_SKIP() << "this kernel has no SCTP";
+    apply(usual_rules + R"(
+[[rule]]
+domains = ["actor"]
+deny = ["bind", "connect"]
+net = [{ family = "inet", address = "127.0.0.1" }]
+)");
+    for (const char* how : {"bind", "connect", "send"}) {
+        SCOPED_TRACE(how);
+        expect_refused(by_sctp, {how});
+    }
+    // States a fact: its own calls for several addresses are not asked about.
+    expect_permitted(by_sctp, {"bindx"});
+    apply(usual_rules + "[[rule]]\ndomains = [\"actor\"]\ndeny = [\"socket\"]\n");
+    expect_refused(by_sctp, {"bindx"});
     apply(usual_rules);
 }
 

@@ -191,6 +191,19 @@ TEST_F(PolicyPrograms, MemoryThatIsNoProgram) {
     }
 }
 
+// The oldest way to map a library, which opens it by itself.
+int use_library(const Words& words) {
+    const int error = status_of(::syscall(SYS_uselib, words.at(0).c_str()));
+    return error == ENOEXEC ? 0 : error;  // it was opened, and is in no form of that time
+}
+
+TEST_F(PolicyPrograms, Uselib) {
+    if (perform(nobody, use_library, {secret}) == ENOSYS)
+        EXPECT_EQ(perform(actor, use_library, {secret}), ENOSYS) << "nor is it there for anybody else";
+    else
+        expect_refused(use_library, {secret});
+}
+
 }  // namespace
 
 }  // namespace bpfwarden::test

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "vm/policy_guest.hpp"
 
@@ -105,6 +106,43 @@ int open_while_interrupted(const Words& words) {
 TEST_F(PolicyRaces, AnotherTaskOnTheSameProcessor) {
     EXPECT_EQ(perform(nobody, open_while_interrupted, {"100", open_place + "file"}), 1);
     EXPECT_EQ(perform(actor, open_while_interrupted, {soak() ? "500000" : "20000", open_place + "file"}), 0);
+}
+
+// Threads that interrupt each other in the middle of the same hook, all of which open what is not permitted: none is
+// taken for a task that is in no domain. (bpf_task_storage_get() of Linux 6.1 returns null to a task that interrupts
+// another in it, as if there was nothing.)
+int open_in_many_threads(const Words& words) {
+    std::atomic<int> read = 0, refused = 0;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(std::stoi(words.at(0)));
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 8; ++i)
+        threads.emplace_back([&, i] {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(i % 2, &one);
+            ::sched_setaffinity(0, sizeof one, &one);
+            sched_param priority{};
+            priority.sched_priority = static_cast<int>(10 + i);
+            if (i >= 2) ::sched_setscheduler(0, SCHED_FIFO, &priority);
+            while (std::chrono::steady_clock::now() < end) {
+                if (i >= 2) {
+                    const timespec moment{0, 30'000 + 7'000 * i};
+                    ::nanosleep(&moment, nullptr);
+                }
+                const int fd = ::open(secret.c_str(), O_RDONLY);
+                if (fd >= 0)
+                    ++read, ::close(fd);
+                else
+                    refused += errno == EACCES;
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    return read ? (refused ? 2 : 1) : 0;
+}
+
+TEST_F(PolicyRaces, ThreadsThatInterruptEachOther) {
+    EXPECT_EQ(perform(nobody, open_in_many_threads, {"100"}), 1);
+    EXPECT_EQ(perform(actor, open_in_many_threads, {soak() ? "60000" : "2000"}), 0);
 }
 
 }  // namespace

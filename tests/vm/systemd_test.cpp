@@ -112,17 +112,25 @@ class Systemd : public ::testing::Test {
         for (const char* target : {"sysinit", "basic", "sockets", "shutdown", "multi-user", "emergency", "nothing"})
             write(units + target + ".target",
                   "[Unit]\nDescription=" + std::string(target) + "\nDefaultDependencies=no\n");
-        auto service = read("/bpfwarden/packaging/systemd/bpfwardend.service.in");
-        for (std::size_t at; (at = service.find("@BPFWARDEN_SBINDIR@")) != service.npos;)
-            service.replace(at, 19, "/bpfwarden/bin");
-        ASSERT_TRUE(service.contains("--keep-sessions"));
-        write(units + "bpfwardend.service", service);
+        write(units + "bpfwardend.service", unit_file("bpfwardend"));
+        ASSERT_TRUE(read(units + "bpfwardend.service").contains("--keep-sessions"));
+        auto guard = unit_file("bpfwarden-guard");
+        const auto watchdog = guard.find("WatchdogSec=30s");
+        ASSERT_NE(watchdog, guard.npos);
+        write(units + "bpfwarden-guard.service", guard.replace(watchdog, 15, "WatchdogSec=5s"));
         fs::copy_file("/bpfwarden/packaging/systemd/bpfwardend.socket", units + "bpfwardend.socket");
         auto grant = tracing_grant;
         for (std::size_t at; (at = grant.find("TEST_USER")) != grant.npos;)
             grant.replace(at, 9, std::to_string(test_user()));
         write(grants + "tracing.toml", grant);
         boot();
+    }
+
+    static std::string unit_file(const std::string& name) {
+        auto text = read("/bpfwarden/packaging/systemd/" + name + ".service.in");
+        for (std::size_t at; (at = text.find("@BPFWARDEN_SBINDIR@")) != text.npos;)
+            text.replace(at, 19, "/bpfwarden/bin");
+        return text;
     }
 
     static void TearDownTestSuite() {
@@ -276,13 +284,61 @@ TEST_F(Systemd, TheControlSocketStartsTheService) {
     EXPECT_EQ(property("ActiveState"), "active");
 }
 
+// Its end changes nothing that is in force, however it comes; and the next one does not apply anything again.
+TEST_F(Systemd, TheGuardPutsPoliciesInForceAndIsNotNeededForThem) {
+    const std::string guard = "bpfwarden-guard.service", log = "/var/log/bpfwarden/policy.jsonl";
+    const auto in_force = [] {
+        return run({programs + "bpfwarden", "--json", "policy", "status"}).output.contains("\"generation\":1,");
+    };
+    const auto active = [&] { return property("ActiveState", guard) == "active"; };
+    const auto is_another = [&](const std::string& main) {
+        return eventually([&] { return active() && property("MainPID", guard) != main; });
+    };
+    fs::create_directories("/etc/bpfwarden/policies.d");
+    write("/etc/bpfwarden/policies.d/made.toml", R"(format = 1
+name = "made"
+mode = "enforce"
+[[domain]]
+name = "made"
+enter = [ { exe = "/run/made" } ]
+[[rule]]
+deny = ["mkdir"]
+paths = ["/run/never/*"]
+)");
+    const auto started = systemctl({"start", guard});
+    ASSERT_EQ(started.status, 0) << started.output << systemctl({"status", guard}).output << read(log);
+    EXPECT_TRUE(in_force()) << "when it is started, it is in force: " << read(log);
+    EXPECT_EQ(count(read(log), "\"policy_in_force\""), 1U) << read(log);
+    EXPECT_EQ(count(read(log), "\"policy_refused\""), 0U) << read(log);
+    EXPECT_TRUE(run({programs + "bpfwarden", "policy", "status"}).output.contains("made.toml"));
+
+    auto main = property("MainPID", guard);
+    ASSERT_EQ(systemctl({"kill", "--kill-who=main", "-s", "KILL", guard}).status, 0);
+    EXPECT_TRUE(is_another(main)) << systemctl({"status", guard}).output;
+    EXPECT_TRUE(in_force());
+
+    main = property("MainPID", guard);
+    ASSERT_EQ(systemctl({"kill", "--kill-who=main", "-s", "STOP", guard}).status, 0);
+    EXPECT_TRUE(is_another(main)) << "the watchdog: " << systemctl({"status", guard}).output;
+    EXPECT_TRUE(in_force());
+
+    fs::rename(log, log + ".elsewhere");
+    EXPECT_EQ(systemctl({"reload", guard}).status, 0);
+    EXPECT_TRUE(eventually([&] { return fs::exists(log); }));
+    EXPECT_TRUE(active());
+
+    EXPECT_EQ(systemctl({"restart", guard}).status, 0);
+    EXPECT_TRUE(in_force());
+    EXPECT_EQ(systemctl({"stop", guard}).status, 0);
+    EXPECT_TRUE(in_force()) << "and without it";
+    EXPECT_EQ(run({programs + "bpfwarden", "policy", "remove"}).status, 0);
+    EXPECT_FALSE(in_force()) << "the control";
+    fs::remove("/etc/bpfwarden/policies.d/made.toml");
+}
+
 // bpfwarden-guard(8), WHERE NOTHING MAY RUN WITHOUT.
 TEST_F(Systemd, PoliciesThatCannotBePutInForceStopTheStartWhereThatIsWanted) {
     const std::string guard = "bpfwarden-guard.service", policies = "/etc/bpfwarden/policies.d/";
-    auto service = read("/bpfwarden/packaging/systemd/bpfwarden-guard.service.in");
-    for (std::size_t at; (at = service.find("@BPFWARDEN_SBINDIR@")) != service.npos;)
-        service.replace(at, 19, "/bpfwarden/bin");
-    write(units + guard, service);
     fs::create_directories(policies);
     write(policies + "bad.toml", "format = 1\n[[domain\n");
     ASSERT_EQ(systemctl({"daemon-reload"}).status, 0);

@@ -16,7 +16,9 @@ namespace bpfwarden::test {
 
 class Uring {
   public:
-    Uring() {
+    // IORING_SETUP_SQPOLL: a thread of the kernel does what is asked for.
+    explicit Uring(unsigned flags = 0) {
+        params_.flags = flags;
         ring_ = static_cast<int>(::syscall(SYS_io_uring_setup, 8, &params_));
         if (ring_ < 0) return;
         const std::size_t sent = params_.sq_off.array + params_.sq_entries * sizeof(unsigned);
@@ -79,7 +81,10 @@ class Uring {
         return entries_[index];
     }
     void submit(unsigned count, unsigned wait_for) {
-        ::syscall(SYS_io_uring_enter, ring_, count, wait_for, wait_for ? IORING_ENTER_GETEVENTS : 0, nullptr, 0);
+        ::syscall(SYS_io_uring_enter, ring_, count, wait_for,
+                  (wait_for ? IORING_ENTER_GETEVENTS : 0U) |
+                      (params_.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0U),
+                  nullptr, 0);
     }
     int result() {
         unsigned& head = *at(params_.cq_off.head);

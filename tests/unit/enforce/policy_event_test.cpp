@@ -259,11 +259,12 @@ TEST(PolicyEvent, EveryFieldIsInTheSchema) {
         std::uint16_t hook;
         std::uint64_t op;
     };
-    static constexpr Case cases[] = {
-        {BW_HOOK_FILE_OPEN, BW_OP_READ},   {BW_HOOK_PATH_MKNOD, BW_OP_MKNOD}, {BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC},
-        {BW_HOOK_TASK_KILL, BW_OP_SIGNAL}, {BW_HOOK_CAPABLE, BW_OP_CAPABLE},  {BW_HOOK_BPF, BW_OP_BPF},
-        {BW_HOOK_SOCKET_BIND, BW_OP_BIND}, {BW_HOOK_URING, BW_OP_IO_URING},   {BW_HOOK_PATH_RENAME, BW_OP_RENAME},
-        {BW_HOOK_TASK_ALLOC, BW_OP_EXEC},  {BW_HOOK_SB_UMOUNT, BW_OP_UMOUNT}};
+    static constexpr Case cases[] = {{BW_HOOK_FILE_OPEN, BW_OP_READ},     {BW_HOOK_PATH_MKNOD, BW_OP_MKNOD},
+                                     {BW_HOOK_MMAP_FILE, BW_OP_MAP_EXEC}, {BW_HOOK_TASK_KILL, BW_OP_SIGNAL},
+                                     {BW_HOOK_CAPABLE, BW_OP_CAPABLE},    {BW_HOOK_BPF, BW_OP_BPF},
+                                     {BW_HOOK_SOCKET_BIND, BW_OP_BIND},   {BW_HOOK_URING, BW_OP_IO_URING},
+                                     {BW_HOOK_PATH_RENAME, BW_OP_RENAME}, {BW_HOOK_BPRM_CHECK_SECURITY, BW_OP_EXEC},
+                                     {BW_HOOK_SB_UMOUNT, BW_OP_UMOUNT}};
     std::size_t most = 0;
     for (const auto& [hook, op] : cases)
         for (std::uint8_t told = BW_TOLD_DENIED; told <= BW_TOLD_ENTERED; ++told) {
