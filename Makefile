@@ -56,9 +56,10 @@ demo-filter: deps-demo ## a seccomp filter in C: built, proven, explained, curl 
 .PHONY: demo-policy
 demo-policy: ## Debian's nginx under a policy, in guests: attacks from inside it, the audit, generations under load (KERNEL=lts)
 	@tools/deps build demo guest
-	@tools/build src/all examples/all
+	@tools/build src/all examples/all bench_policy_cost
 	@examples/demo/demo-policy $(filter-out all,$(KERNEL))
-	@echo 'next: `make bench-lab`, what a policy costs, beside AppArmor and beside none'
+	@bench/run --lab '$(if $(filter all,$(KERNEL)),lts,$(KERNEL))' --part policy --quick
+	@echo 'next: `make bench-lab`, the same with 10,000 rules, and of execs'
 
 .PHONY: test test-unit test-root test-vm soak
 test: deps ## every test: checks, unit, root, guests of three kernels, install

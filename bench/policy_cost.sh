@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # In a guest, for bench/policies.py: what opens and execs take, a line each: side, measure, instructions.
-#   policy_cost.sh none|warden|apparmor    with nothing in force, with policies, with profiles
+#   policy_cost.sh none|warden|apparmor RULES…    with nothing in force; with policies; with profiles of so many rules
 set -eu
 bench=/bpfwarden/bench
 warden=/bpfwarden/bin/bpfwarden
+side=$1
+shift
 deep=/srv/one/two/three/four/five/six/seven/eight
 mkdir -p $deep /srv/bin /srv/many
 cp $bench/policy_cost /srv/bin/cost
@@ -29,23 +31,28 @@ measure() { # SIDE PROGRAM
     echo "$1 exec $("$2" exec 100 /srv/bin/true)"
 }
 
-case $1 in
+unconfined=yes
+case $side in
 none) measure none /srv/bin/plain ;;
 warden)
     measure bpf_idle /srv/bin/plain
-    for rules in 10 10000; do
-        $warden policy apply $bench/policies/$rules.toml >/dev/null
-        [ $rules != 10 ] || measure warden_unconfined /srv/bin/plain
-        measure warden_$rules /srv/bin/cost
+    for rules; do
+        $warden policy apply $bench/policies/"$rules".toml >/dev/null 2>&1
+        [ -z "$unconfined" ] || measure warden_unconfined /srv/bin/plain
+        unconfined=
+        measure warden_"$rules" /srv/bin/cost
     done
-    $warden policy status | grep -i lost
     $warden policy remove >/dev/null
     ;;
 apparmor)
     measure apparmor_unconfined /srv/bin/plain
-    for rules in 10 10000; do
-        cat $bench/policies/$rules.apparmor >/sys/kernel/security/apparmor/.replace
-        measure apparmor_$rules /srv/bin/cost
+    for rules; do
+        if [ -e $bench/policies/"$rules".apparmor ]; then
+            cat $bench/policies/"$rules".apparmor >/sys/kernel/security/apparmor/.replace
+        elif ! apparmor_parser --replace --skip-cache $bench/policies/"$rules".profile; then
+            continue
+        fi
+        measure apparmor_"$rules" /srv/bin/cost
     done
     ;;
 esac
