@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -127,11 +128,18 @@ allow = ["io_uring", "socket", "connect", "bind", "capable", "signal"]
 )";
 std::string policy_text(const std::string& rules) { return domains + rules; }
 
+static std::optional<enforce::PolicyForce> opened;
+
 enforce::PolicyForce& PolicyGuest::force() {
-    static auto opened = enforce::PolicyForce::open();
-    EXPECT_TRUE(opened) << opened.error().text("open");
+    if (!opened) {
+        auto made = enforce::PolicyForce::open();
+        EXPECT_TRUE(made) << made.error().text("open");
+        opened = std::move(*made);
+    }
     return *opened;
 }
+
+void PolicyGuest::let_others_change() { opened.reset(); }
 
 policy::Compiled PolicyGuest::compile(const std::string& rules) {
     Diagnostics diagnostics;

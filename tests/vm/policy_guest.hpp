@@ -48,7 +48,10 @@ std::string text_of(const std::string& path);
 // Policies are applied once for all cases of the program: in a guest a kernel takes seconds to verify the programs.
 class PolicyGuest : public ::testing::Test {
   public:
+    // Holds the lock of changes from the first use on.
     static enforce::PolicyForce& force();
+    // Gives it up until the next use.
+    static void let_others_change();
 
   protected:
     static void SetUpTestSuite();
