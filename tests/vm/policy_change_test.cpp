@@ -66,7 +66,7 @@ TEST_F(Change, DomainsKeepTheirNumbersAndOneThatIsGoneRefusesNothing) {
 }
 
 TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
-    BW_IN_ONE_GUEST("floor");
+    BW_IN_ONE_GUEST("edge");
     apply(policy_of("first", "one"));
     fs::remove_all("/var/lib/bpfwarden/policy");
     std::ofstream(place + "policy.toml") << policy_of("second", "two");
@@ -76,7 +76,7 @@ TEST_F(Change, WithoutItsRecordsAPolicyIsNotReplaced) {
 }
 
 TEST_F(Change, WhatIsNotConfirmedInTimeGoesByItself) {
-    BW_IN_ONE_GUEST("floor");
+    BW_IN_ONE_GUEST("edge");
     apply(policy_of("first", "one"));
     Maker first("first");
     apply(policy_of("first", "two"), "--confirm-within 2s");
@@ -102,7 +102,7 @@ std::uint32_t put(enforce::PolicyForce& force, const std::string& text, std::chr
 
 // Whoever holds the lock when the time runs out learns of it from the clock alone.
 TEST_F(Change, WhatRanOutWhileTheNextIsAppliedDoesNotComeBack) {
-    BW_IN_ONE_GUEST("floor");
+    BW_IN_ONE_GUEST("edge");
     auto force = enforce::PolicyForce::open().value();
     const auto confirmed = put(force, policy_of("first", "one"));
     Maker first("first");
@@ -127,7 +127,7 @@ TEST_F(Change, WhatRanOutWhileTheNextIsAppliedDoesNotComeBack) {
 }
 
 TEST_F(Change, WhoWasInADomainThatRanOutIsInNoOther) {
-    BW_IN_ONE_GUEST("floor");
+    BW_IN_ONE_GUEST("edge");
     apply(policy_of("first", "one"));
     apply(policy_of("first", "one") + R"(
 [[domain]]

@@ -46,8 +46,8 @@ class PolicyDemo : public ::testing::Test {
 };
 
 TEST_F(PolicyDemo, HappensAsItShould) {
-    BW_IN_ONE_GUEST("floor");
-    const auto ran = run(script + " --inside floor");
+    BW_IN_ONE_GUEST("lts");
+    const auto ran = run(script + " --inside lts");
     EXPECT_EQ(ran.status, 0) << ran.output;
     EXPECT_THAT(ran.output, Not(HasSubstr("NOT AS IT SHOULD BE")));
     EXPECT_THAT(ran.output, ContainsRegex("\ndemo-policy: all [0-9]+ steps happened as they should\n$"));
