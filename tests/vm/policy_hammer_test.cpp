@@ -228,6 +228,7 @@ class PolicyHammer : public PolicyGuest {
     // Opens on all processors, and does other things, while `change` is called `times` times; then compares what each
     // opener saw with what was told.
     Found run(int times, const std::function<Switch(int)>& change) {
+        Reader(force(), {}).read();  // what the cases before have left: the rings may be full of it
         const auto lost = force().status()->counts;
         std::map<std::uint32_t, Shared*> openers;
         std::vector<std::pair<pid_t, Shared*>> others;
