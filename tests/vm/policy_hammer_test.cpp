@@ -221,7 +221,7 @@ class PolicyHammer : public PolicyGuest {
     }
 
     struct Found {
-        std::uint64_t opens = 0, wrong = 0;
+        std::uint64_t opens = 0, wrong = 0, untold = 0;
         std::string first;  // of what is wrong
         std::map<std::uint32_t, std::uint64_t> by;
     };
@@ -296,6 +296,7 @@ class PolicyHammer : public PolicyGuest {
             // Events come in the order of opens, each of the file that is next: one that is of another is of a later
             // open.
             if (next == told.size() || told[next].file != file) {
+                ++found.untold;
                 wrong(turn, "decided by no policy, seen as " + std::to_string(verdict) + ", of " +
                                 std::to_string(ours.opened));
                 continue;
@@ -378,8 +379,9 @@ TEST_F(PolicyHammer, ControlASwitchInTwoStepsIsSeen) {
         done.end = boot_ns();
         return done;
     });
-    EXPECT_GT(found.wrong, 0U);
-    EXPECT_NE(found.first.find("decided by no policy"), std::string::npos) << found.first;
+    // Where a whole round of the files went by in between, it is a later open's event that does not fit, and the opens
+    // without one are the last.
+    EXPECT_GT(found.untold, 0U) << found.first;
     apply(usual_rules);
 }
 

@@ -235,9 +235,11 @@ TEST_F(PolicyPins, AFileThatRunsCannotBeWritten) {
         ::close(fd);
         return error;
     };
-    int error = 0;
-    for (int i = 0; i < 2000 && (error = written()) == 0; ++i) ::usleep(5000);
-    EXPECT_EQ(error, ETXTBSY);
+    // Not to be opened before it runs: then it is what is executed that is refused.
+    const auto runs = [&] { return fs::read_symlink(fmt::format("/proc/{}/exe", pid)) == place + "free"; };
+    for (int i = 0; i < 2000 && !runs(); ++i) ::usleep(5000);
+    ASSERT_TRUE(runs());
+    EXPECT_EQ(written(), ETXTBSY);
     ::close(end[1]);
     EXPECT_EQ(wait_for(pid), 0);
     EXPECT_EQ(written(), 0) << "control";
