@@ -24,13 +24,16 @@ typedef _Bool bool;
 #endif
 
 #define EPERM  1
+#define ENOENT 2
 #define EAGAIN 11
 #define ENOMEM 12
 #define EACCES 13
+#define EINVAL 22
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct { int counter; } atomic_t;
+typedef struct { long long counter; } atomic64_t;
 typedef unsigned int fmode_t;
 typedef struct { unsigned int val; } kuid_t;
 typedef struct { unsigned int val; } kgid_t;
@@ -51,6 +54,9 @@ struct user_namespace {
 	int level;
 };
 
+enum lockdown_reason { LOCKDOWN_DEBUGFS = 1, LOCKDOWN_INTEGRITY_MAX };
+enum kernel_read_file_id { READING_KEXEC_IMAGE = 1, READING_KEXEC_INITRAMFS };
+
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_flags;
@@ -70,6 +76,7 @@ struct inode {
 };
 
 struct dentry {
+	unsigned int d_flags;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -86,9 +93,19 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct mnt_namespace;
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+	int mnt_group_id;
+};
+
 struct cred {
 	kuid_t uid, euid, fsuid;
 	kgid_t gid, egid;
+	kernel_cap_t cap_effective;
 	struct user_namespace *user_ns;
 };
 
@@ -199,8 +216,20 @@ struct socket {
 struct kernel_siginfo;
 struct fs_context;
 struct mnt_idmap;
-struct bpf_map;
-struct bpf_prog;
+struct bpf_map {
+	__u32 id;
+	atomic64_t usercnt;
+};
+struct seq_file;
+struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+struct bpf_prog_aux { __u32 id; };
+struct bpf_prog { struct bpf_prog_aux *aux; };
 
 #pragma clang attribute pop
 

@@ -73,6 +73,7 @@ std::span<const Object> all_objects();
 
 // Each returns the commands of one object; command_table() joins them in the order of the manual.
 std::vector<Command> audit_commands();
+std::vector<Command> guard_commands();
 std::vector<Command> host_commands();
 std::vector<Command> grant_commands();
 std::vector<Command> filter_commands();

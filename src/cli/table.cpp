@@ -14,6 +14,7 @@ std::span<const Object> all_objects() {
         {"audit", "what was decided, for whom and why"},
         {"filter", "seccomp filters: from C, eBPF or profiles to what any kernel takes"},
         {"grant", "what a user, a service or a container may do with BPF"},
+        {"guard", "what root cannot take away: policies, and programs of others"},
         {"host", "what this machine offers"},
         {"internal", "for the build"},
         {"policy", "what processes may do: access control in BPF LSM"},
@@ -25,8 +26,8 @@ std::span<const Object> all_objects() {
 const std::vector<Command>& command_table() {
     static const std::vector<Command> table = [] {
         std::vector<Command> all;
-        for (auto part : {run_commands(), grant_commands(), filter_commands(), policy_commands(), session_commands(),
-                          host_commands(), audit_commands(), internal_commands()})
+        for (auto part : {run_commands(), grant_commands(), filter_commands(), policy_commands(), guard_commands(),
+                          session_commands(), host_commands(), audit_commands(), internal_commands()})
             for (auto& command : part) all.push_back(std::move(command));
         return all;
     }();

@@ -171,7 +171,7 @@ class Guard {
         if (!*adopted) return {};  // somebody changes it at the moment
         auto& force = **adopted;
         struct stat ring{};
-        if (::stat(fmt::format("{}/denials", enforce::policy_pins).c_str(), &ring) != 0)
+        if (::stat(fmt::format("{}/denials", enforce::policy_pins()).c_str(), &ring) != 0)
             return fail_errno("cannot find the ring of events");
         if (!events_ || ring.st_ino != ring_) {
             let_go();

@@ -24,7 +24,7 @@ namespace bpfwarden::enforce {
 // One reader at a time: whoever holds the guard's lock.
 class PolicyEvents {
   public:
-    static Result<PolicyEvents> open(const std::string& pins = policy_pins, std::string records = policy_records);
+    static Result<PolicyEvents> open(const std::string& pins = policy_pins(), std::string records = policy_records);
     PolicyEvents(PolicyEvents&&) noexcept;
     PolicyEvents& operator=(PolicyEvents&&) noexcept;
     ~PolicyEvents();

@@ -16,12 +16,11 @@
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "enforce/places.hpp"
 #include "policy/compile.hpp"
 #include "shared/policy_event.h"
 
 namespace bpfwarden::enforce {
-
-inline constexpr const char* policy_pins = "/sys/fs/bpf/bpfwarden/policy";
 
 // An image in the kernel, mapped.
 class ForcedImage {
@@ -49,11 +48,11 @@ class PolicyForce {
     // What is pinned there; nothing decides if nothing was. Makes the directory and the maps. Where no policy is in
     // force, what one has left (a change that was killed, a first one that was never confirmed) is removed before: with
     // its maps it is forgotten who is in which of its domains.
-    static Result<PolicyForce> open(const std::string& pins = policy_pins);
+    static Result<PolicyForce> open(const std::string& pins = policy_pins());
     // The same, but an error with Code::not_found if there is nothing to adopt: nothing is made then.
-    static Result<PolicyForce> adopt(const std::string& pins = policy_pins);
+    static Result<PolicyForce> adopt(const std::string& pins = policy_pins());
     // The same, for who must not wait: nothing if somebody else has the lock.
-    static Result<std::optional<PolicyForce>> try_adopt(const std::string& pins = policy_pins);
+    static Result<std::optional<PolicyForce>> try_adopt(const std::string& pins = policy_pins());
     PolicyForce(PolicyForce&&) noexcept;
     PolicyForce& operator=(PolicyForce&&) noexcept;
     ~PolicyForce();

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "enforce/libbpf_words.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "kernel/btf.hpp"
 #include "kernel/file.hpp"
@@ -48,45 +49,6 @@ Result<> require_bpf_lsm() {
 
 void PolicyObject::Close::operator()(bpf_object* object) const { ::bpf_object__close(object); }
 
-// What libbpf and the verifier say, the last of it: the reason of a failure is at the end.
-struct Said {
-    std::string text;
-    static int take(enum libbpf_print_level level, const char* format, va_list values);
-};
-static thread_local Said* listening = nullptr;
-int Said::take(enum libbpf_print_level level, const char* format, va_list values) {
-    if (!listening || level == LIBBPF_DEBUG) return 0;
-    char line[2048];
-    const int length = std::vsnprintf(line, sizeof line, format, values);
-    if (length > 0)
-        listening->text.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
-    if (listening->text.size() > 16384) listening->text.erase(0, listening->text.size() - 8192);
-    return length;
-}
-class Listen {
-  public:
-    Listen() {
-        listening = &said_;
-        before_ = ::libbpf_set_print(&Said::take);
-    }
-    Listen(const Listen&) = delete;
-    ~Listen() {
-        ::libbpf_set_print(before_);
-        listening = nullptr;
-    }
-    std::string end() const {
-        const auto lines = split(trim(said_.text), '\n');
-        std::string text;
-        for (std::size_t i = lines.size() > 4 ? lines.size() - 4 : 0; i < lines.size(); ++i)
-            text += (text.empty() ? "" : " | ") + std::string(trim(lines[i]));
-        return text;
-    }
-
-  private:
-    Said said_;
-    libbpf_print_fn_t before_ = nullptr;
-};
-
 static Result<std::unique_ptr<bpf_object, void (*)(bpf_object*)>> open_object(const std::string& pins) {
     std::size_t size = 0;
     const void* bytes = policy__elf_bytes(&size);
@@ -105,19 +67,19 @@ static Result<std::unique_ptr<bpf_object, void (*)(bpf_object*)>> open_object(co
 }
 
 Result<> PolicyObject::make_maps(const std::string& pins) {
-    const Listen listen;
+    const LibbpfWords words;
     auto object = BW_TRY(open_object(pins));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object.get())::bpf_program__set_autoload(program, false);
     if (const int error = ::bpf_object__load(object.get()); error)
-        return fail(Error::from_errno(-error, "cannot make the policy's maps").because(listen.end()));
+        return fail(Error::from_errno(-error, "cannot make the policy's maps").because(words.end()));
     return {};
 }
 
 // Asks IMA for a digest of an open file, by a program that is attached for a moment: the kernel's number of the
 // algorithm.
 static Result<std::uint32_t> ima_algorithm() {
-    const Listen listen;
+    const LibbpfWords words;
     std::unique_ptr<struct ::policy, void (*)(struct ::policy*)> object(::policy__open(), &::policy__destroy);
     if (!object) return fail_errno("cannot read the policy's programs");
     bpf_program* program = nullptr;
@@ -129,10 +91,10 @@ static Result<std::uint32_t> ima_algorithm() {
         map, std::string_view(::bpf_map__name(map)).contains('.'));
     object->rodata->bw_asking = static_cast<__u32>(::gettid());
     if (const int error = policy__load(object.get()); error)
-        return fail(Error::from_errno(-error, "the kernel refuses the program that asks IMA").because(listen.end()));
+        return fail(Error::from_errno(-error, "the kernel refuses the program that asks IMA").because(words.end()));
     const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(object->progs.file_ask_ima),
                                                              &::bpf_link__destroy);
-    if (!link) return fail(Error::from_errno(errno, "cannot attach the program that asks IMA").because(listen.end()));
+    if (!link) return fail(Error::from_errno(errno, "cannot attach the program that asks IMA").because(words.end()));
     const UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
     if (!file) return fail_errno("cannot open this program's own file");
     int size = 0;
@@ -185,7 +147,7 @@ Result<> require_kinds(std::uint32_t kinds, std::uint32_t ima_algorithms) {
 }
 
 Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNeeds& needs) {
-    const Listen listen;
+    const LibbpfWords words;
     const auto btf = BW_TRY(kernel::Btf::of_vmlinux());
     const bool by_path = !btf.has_member("file", "f_path");
     std::set<std::string, std::less<>> wanted;
@@ -207,13 +169,13 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNee
     bpf_object__for_each_program(program, made.object_.get())::bpf_program__set_autoload(
         program, wanted.contains(std::string_view(::bpf_program__name(program))));
     if (const int error = ::bpf_object__load(made.object_.get()); error)
-        return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(listen.end()));
+        return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(words.end()));
     return made;
 }
 
 Result<> PolicyObject::attach() {
     if (!object_) return {};
-    const Listen listen;
+    const LibbpfWords words;
     std::vector<std::string> pinned;
     const auto undo = [&](Error error) {
         for (const auto& path : pinned) ::unlink(path.c_str());
@@ -230,7 +192,7 @@ Result<> PolicyObject::attach() {
         // Its pin alone holds it from here on: with an fd of a process that goes on, it would outlive its removal.
         const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program),
                                                                  &::bpf_link__destroy);
-        if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(listen.end()));
+        if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         const auto path = fmt::format("{}/{}{}", pins_, link_prefix, name);
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
@@ -121,6 +122,18 @@ PolicyRecord read_record(std::uint32_t generation, const std::string& directory)
         record.generation = generation;
     }
     return record;
+}
+
+PolicyRecord newest_record(const std::string& directory) {
+    std::uint32_t newest = 0;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+        const auto name = entry.path().stem().string();
+        std::uint32_t number = 0;
+        std::from_chars(name.data(), name.data() + name.size(), number);
+        if (entry.path() == path_of(number, directory)) newest = std::max(newest, number);
+    }
+    return read_record(newest, directory);
 }
 
 Result<std::vector<std::string>> numbered_domains(std::uint32_t newest, const std::string& directory) {

@@ -43,6 +43,8 @@ void remove_records(const std::string& directory = policy_records);
 // were before it. Numbers are only ever added. An error where its names are lost: a new one could mean others by its
 // numbers.
 Result<std::vector<std::string>> numbered_domains(std::uint32_t newest, const std::string& directory = policy_records);
+// Of the greatest generation there is one of: for who cannot ask the kernel which is in force.
+PolicyRecord newest_record(const std::string& directory = policy_records);
 // An empty one with the generation where there is none.
 PolicyRecord read_record(std::uint32_t generation, const std::string& directory = policy_records);
 

@@ -30,7 +30,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string tool = "/bpfwarden/bin/bpfwarden", pins = enforce::policy_pins, records = enforce::policy_records;
+const std::string tool = "/bpfwarden/bin/bpfwarden", pins = enforce::unsealed_policy, records = enforce::policy_records;
 
 bool soak() { return std::getenv("BPFWARDEN_SOAK") != nullptr; }
 

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Programs of the usual kind, held by their pins in the guard's own bpffs: for hooks that the core has no room for. They return 0 or an error. */
+#ifndef BPFWARDEN_GUARD_REST_BPF_H
+#define BPFWARDEN_GUARD_REST_BPF_H
+
+#include "core.bpf.h"
+
+/*
+ * All that could write to the kernel's memory behind every check, as lockdown=integrity has it: modules without a signature, kexec, hibernation,
+ * /dev/mem, MSRs, ports, PCI and ACPI, memory written by BPF (of the updater, which would run what is written). But debugfs, where nothing
+ * disarms and much is traced.
+ */
+SEC("?lsm/locked_down")
+int BPF_PROG(rest_locked_down, int what)
+{
+	struct bw_attempt attempt = {.act = BW_ACT_LOCKDOWN, .detail = what};
+
+	if (what <= 0 || what >= bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_INTEGRITY_MAX) ||
+	    what == bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_DEBUGFS))
+		return 0;
+	return bw_refuse(&attempt);
+}
+
+/* Another kernel: with a signature or without. */
+static __always_inline int bw_keep_kernel(int id)
+{
+	struct bw_attempt attempt = {.act = BW_ACT_MODULE, .detail = id};
+
+	if (id != bpf_core_enum_value(enum kernel_read_file_id, READING_KEXEC_IMAGE) &&
+	    id != bpf_core_enum_value(enum kernel_read_file_id, READING_KEXEC_INITRAMFS))
+		return 0;
+	return bw_refuse(&attempt);
+}
+
+SEC("?lsm/kernel_read_file")
+int BPF_PROG(rest_read_file, struct file *file, int id)
+{
+	return bw_keep_kernel(id);
+}
+
+/* Of the kernel's own mounts: the bpffs would be read-only to its owner, too. */
+SEC("?lsm/sb_remount")
+int BPF_PROG(rest_remount, struct super_block *sb)
+{
+	__u32 device = sb->s_dev;
+	struct bw_attempt attempt = {.act = BW_ACT_REMOUNT};
+
+	if (sb->s_magic != BPF_FS_MAGIC || !bpf_map_lookup_elem(&devices, &device))
+		return 0;
+	attempt.dentry = sb->s_root;
+	return bw_refuse(&attempt);
+}
+
+/* --- processes that may change something, and the one that reads what is told */
+
+static __always_inline bool bw_is_protected(struct task_struct *task)
+{
+	struct bw_guard *state = bw_guard();
+	struct bw_task *of;
+
+	if (!state || !state->armed)
+		return false;
+	if (bw_is_guardian(state, task))
+		return true;
+	if (state->updater != BW_UPDATER_DOMAIN || !task->bpf_storage)
+		return false;
+	of = bpf_task_storage_get(&tasks, task, 0, 0);
+	return of && of->domain == state->domain;
+}
+
+static __always_inline int bw_keep_task(struct task_struct *task, __u32 act, __u32 detail)
+{
+	struct bw_attempt attempt = {.act = act, .detail = detail};
+
+	if (task->tgid == bpf_get_current_task_btf()->tgid || !bw_is_protected(task))
+		return 0;
+	attempt.peer_pid = task->tgid;
+	return bw_refuse(&attempt);
+}
+
+#define PTRACE_MODE_ATTACH 0x02
+
+SEC("?lsm/ptrace_access_check")
+int BPF_PROG(rest_ptrace, struct task_struct *child, unsigned int mode)
+{
+	return mode & PTRACE_MODE_ATTACH ? bw_keep_task(child, BW_ACT_PTRACE, mode) : 0;
+}
+
+SEC("?lsm/ptrace_traceme")
+int BPF_PROG(rest_traceme, struct task_struct *parent)
+{
+	struct bw_attempt attempt = {.act = BW_ACT_PTRACE};
+
+	if (!bw_is_protected(bpf_get_current_task_btf()))
+		return 0;
+	attempt.peer_pid = parent->tgid;
+	bw_tell(&attempt);
+	return -EPERM;
+}
+
+/* The service manager may stop it: nothing that is in force needs it. */
+SEC("?lsm/task_kill")
+int BPF_PROG(rest_kill, struct task_struct *task, struct kernel_siginfo *info, int number)
+{
+	if ((__u64)info == 1 || !number || bpf_get_current_task_btf()->tgid == 1)
+		return 0;
+	return bw_keep_task(task, BW_ACT_SIGNAL, number);
+}
+
+SEC("?lsm/task_setscheduler")
+int BPF_PROG(rest_scheduler, struct task_struct *task)
+{
+	return bw_keep_task(task, BW_ACT_LIMIT, 0);
+}
+
+SEC("?lsm/task_setnice")
+int BPF_PROG(rest_nice, struct task_struct *task, int nice)
+{
+	return bw_keep_task(task, BW_ACT_LIMIT, nice);
+}
+
+SEC("?lsm/task_setrlimit")
+int BPF_PROG(rest_limit, struct task_struct *task, unsigned int resource)
+{
+	return bw_keep_task(task, BW_ACT_LIMIT, resource);
+}
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// guard.bpf.o: its maps and programs in the kernel. The only file that sees the skeleton.
+//
+// Needs root in the first namespaces, BPF LSM in the kernel's list, cgroup2, and kernel 6.1.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "shared/guard.h"
+
+struct bpf_object;
+
+namespace bpfwarden::enforce {
+
+// The root of cgroup2, which need not be mounted.
+Result<UniqueFd> cgroup_root();
+// Ids of programs of others that are attached there and could turn a refusal into success, or whose place is needed.
+Result<std::vector<std::uint32_t>> attached_to_root(FdRef cgroup);
+
+class GuardObject {
+  public:
+    // Everything is loaded, and nothing refused yet. `tasks`: the policy's map of who is in which domain; -1 for none.
+    static Result<GuardObject> load(FdRef tasks);
+
+    // Maps, links and texts, in a directory of a bpffs. The links are attached here.
+    Result<> pin(const std::string& directory);
+    Result<> attach_core(FdRef cgroup);
+    // From then on only the programs themselves write to the maps.
+    Result<> freeze();
+    // Runs `change`.
+    Result<> change(const bw_change& what) const;
+    // Ids of the maps, and of the programs.
+    Result<std::vector<bw_sealed>> things() const;
+    // How many hold that map: fds and pins, as it was when it was opened by its id the last time.
+    Result<std::uint32_t> holders(std::uint32_t map) const;
+
+  private:
+    struct Close {
+        void operator()(bpf_object* object) const;
+    };
+    std::unique_ptr<bpf_object, Close> object_;
+};
+
+// Takes the core away from the root again: only what is not armed lets go.
+Result<> detach_core(FdRef cgroup);
+
+// Runs `change` of what is pinned there.
+Result<> change_sealed(const std::string& directory, const bw_change& what);
+
+// Has the guard know the mount that `path` is on, and those that it stands on.
+Result<> seal_mount(const std::string& directory, const std::string& path);
+
+}  // namespace bpfwarden::enforce

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What libbpf and the verifier say while this lives, instead of printing it: the reason of a failure is at the end.
+#pragma once
+
+#include <string>
+
+#include <bpf/libbpf.h>
+
+namespace bpfwarden::enforce {
+
+class LibbpfWords {
+  public:
+    LibbpfWords();
+    LibbpfWords(const LibbpfWords&) = delete;
+    ~LibbpfWords();
+    // The last four lines.
+    std::string end() const;
+
+  private:
+    static int take(enum libbpf_print_level level, const char* format, va_list values);
+    std::string text_;
+    libbpf_print_fn_t before_ = nullptr;
+};
+
+}  // namespace bpfwarden::enforce

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guard/seal.hpp"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "enforce/guard_object.hpp"
+#include "enforce/places.hpp"
+#include "enforce/policy_force.hpp"
+#include "enforce/policy_object.hpp"
+#include "enforce/policy_record.hpp"
+#include "guard/holders.hpp"
+#include "guard/seal_state.hpp"
+#include "kernel/file.hpp"
+#include "kernel/mount.hpp"
+
+namespace bpfwarden::guard {
+
+namespace fs = std::filesystem;
+using enforce::BpfThing;
+
+// --- words
+// ------------------------------------------------------------------------------------------------------------
+
+Result<Updater> updater_named(const std::string& text) {
+    if (text == "reboot-only") return Updater{BW_UPDATER_NOBODY, {}};
+    if (text == "cap:mac_admin") return Updater{BW_UPDATER_CAPABILITY, {}};
+    if (text.starts_with("domain:") && text.size() > 7) return Updater{BW_UPDATER_DOMAIN, text.substr(7)};
+    return fail(Error(Code::usage, fmt::format("--updater is no {}", bpfwarden::quoted(text)))
+                    .because("it is reboot-only, cap:mac_admin, or domain:NAME with a domain of the policy in force"));
+}
+
+std::string name_of(const Updater& updater) {
+    switch (updater.kind) {
+        case BW_UPDATER_NOBODY:
+            return "reboot-only";
+        case BW_UPDATER_CAPABILITY:
+            return "cap:mac_admin";
+        case BW_UPDATER_DOMAIN:
+            return "domain:" + updater.domain;
+    }
+    return "?";
+}
+
+// --- one change
+// -------------------------------------------------------------------------------------------------------
+
+using Change = std::function<Result<>(const bw_change&)>;
+
+static Result<Change> change_of_the_sealed() {
+    return Change([](const bw_change& what) { return enforce::change_sealed(enforce::sealed_guard, what); });
+}
+
+// While this lives, nobody else gets objects by id or from a pin.
+class Changing {
+  public:
+    static Result<Changing> begin(Change change) {
+        BW_TRY(change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0}));
+        return Changing(std::move(change));
+    }
+    Changing(Changing&& other) noexcept : change_(std::exchange(other.change_, nullptr)) {}
+    Changing& operator=(Changing&&) = delete;
+    ~Changing() {
+        if (change_) (void)change_({.what = BW_CHANGE_END, .kind = 0, .id = 0, .device = 0, .value = 0});
+    }
+
+  private:
+    explicit Changing(Change change) : change_(std::move(change)) {}
+    Change change_;
+};
+
+// dev_t as the kernel has it in a superblock.
+static __u32 kernel_device(dev_t device) { return major(device) << 20 | minor(device); }
+
+static Result<struct stat> stat_of(const std::string& path) {
+    struct stat found{};
+    if (::stat(path.c_str(), &found)) return fail_errno(fmt::format("cannot find {}", path));
+    return found;
+}
+
+static Result<> seal_thing(const Change& change, BpfThing thing) {
+    return change({.what = BW_CHANGE_SEAL_OBJECT,
+                   .kind = static_cast<__u32>(thing.kind),
+                   .id = thing.id,
+                   .device = 0,
+                   .value = 0});
+}
+
+static Result<> seal_device(const Change& change, const std::string& path) {
+    const auto there = BW_TRY(stat_of(path));
+    return change(
+        {.what = BW_CHANGE_SEAL_DEVICE, .kind = 0, .id = 0, .device = kernel_device(there.st_dev), .value = 0});
+}
+
+static Result<> pin(FdRef fd, const std::string& path) {
+    if (::bpf_obj_pin(fd.get(), path.c_str()) && errno != EEXIST) return fail_errno(fmt::format("cannot pin {}", path));
+    return {};
+}
+
+// --- others' things
+// ---------------------------------------------------------------------------------------------------
+
+// Itself and what it decides by; and a pin of ours holds it, whatever becomes of theirs.
+static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
+    const auto thing = BW_TRY(enforce::what_is(fd));
+    for (const auto& one : BW_TRY(enforce::with_what_it_needs(fd))) {
+        BW_TRY(seal_thing(change, one));
+        held.insert(one);
+    }
+    auto file = enforce::name_of(thing);
+    std::ranges::replace(file, ':', '-');
+    return pin(fd, fmt::format("{}/{}", enforce::sealed_others, file));
+}
+
+static Result<> require_bpffs(const std::string& path) {
+    const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!place) return fail_errno(fmt::format("cannot open {}", path));
+    if (BW_TRY(kernel::file_system_type(place)) == kernel::bpffs_magic) return {};
+    return fail(Error(Code::bad_input, fmt::format("{} is not on a bpffs", path))
+                    .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
+}
+
+static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
+    std::set<BpfThing> held;
+    const auto by_pin = [&](const std::string& path) -> Result<> {
+        const auto fd = BW_TRY(enforce::open_pin(path));
+        return hold(change, fd, held);
+    };
+    for (const auto& path : others.pins) {
+        BW_TRY(require_bpffs(path));
+        BW_TRY_WITHIN(by_pin(path), fmt::format("protecting {}", path));
+        const auto there = BW_TRY(stat_of(path));
+        BW_TRY(change({.what = BW_CHANGE_SEAL_PLACE,
+                       .kind = 0,
+                       .id = 0,
+                       .device = kernel_device(there.st_dev),
+                       .value = there.st_ino}));
+        ++done.names;
+    }
+    for (const auto& path : others.mounts) {
+        BW_TRY(require_bpffs(path));
+        BW_TRY(enforce::seal_mount(enforce::sealed_guard, path));
+        BW_TRY(seal_device(change, path));
+        ++done.file_systems;
+        std::error_code problem;
+        for (const auto& entry : fs::recursive_directory_iterator(path, problem)) {
+            if (!entry.is_regular_file(problem)) continue;
+            // Texts of iterators are no pins.
+            const auto fd = enforce::open_pin(entry.path());
+            if (fd) BW_TRY_WITHIN(hold(change, *fd, held), fmt::format("protecting {}", entry.path().string()));
+        }
+        if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", path)));
+    }
+    for (const auto& thing : others.things) {
+        const auto fd = BW_TRY(enforce::open_thing(thing));
+        BW_TRY(hold(change, fd, held));
+    }
+    for (const auto& thing : held)
+        ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
+    return {};
+}
+
+Result<Sealed> protect(const Protect& others) {
+    BW_TRY(require_sealed());
+    const auto lock = BW_TRY(lock_seals());
+    Sealed done;
+    const auto change = BW_TRY(change_of_the_sealed());
+    const auto changing = BW_TRY(Changing::begin(change));
+    BW_TRY(protect(change, others, done));
+    return done;
+}
+
+// --- the seal
+// ---------------------------------------------------------------------------------------------------------
+
+// Links of fmod_ret programs on the kernel's calls of LSMs would let bpf() pass us by.
+static Result<> refuse_hostile_links() {
+    for (__u32 id = 0; ::bpf_link_get_next_id(id, &id) == 0;) {
+        const UniqueFd link(::bpf_link_get_fd_by_id(id));
+        bpf_link_info info{};
+        __u32 size = sizeof info;
+        if (!link || ::bpf_obj_get_info_by_fd(link.get(), &info, &size)) continue;
+        if (info.type == BPF_LINK_TYPE_TRACING && info.tracing.attach_type == BPF_MODIFY_RETURN)
+            return fail(Error(Code::failed, fmt::format("link:{} changes what kernel functions return", id))
+                            .because("a program of type fmod_ret can have bpf() pass the guard by")
+                            .advise(fmt::format("end whoever holds it: bpftool link show id {}", id)));
+    }
+    return {};
+}
+
+static Result<> require_first_namespaces(FdRef cgroup) {
+    const auto root = BW_TRY(stat_of(fmt::format("/proc/self/fd/{}", cgroup.get())));
+    if (root.st_ino != 1)
+        return fail(Error(Code::failed, "this is not the machine's first cgroup namespace")
+                        .because("the guard is attached to the root of cgroup2, which is not to be seen from here")
+                        .advise("run bpfwarden guard seal outside of containers"));
+    return {};
+}
+
+// The tmpfs, and on it the bpffs. Gone with the object, unless kept.
+class Place {
+  public:
+    static Result<Place> make() {
+        std::error_code problem;
+        fs::create_directories(enforce::sealed_tmpfs, problem);
+        if (problem)
+            return fail(Error::from_errno(problem.value(), fmt::format("cannot make {}", enforce::sealed_tmpfs)));
+        Place place;
+        BW_TRY(mount("tmpfs", {{"mode", "0700"}, {"size", "64k"}}, enforce::sealed_tmpfs));
+        place.mounted_ = 1;
+        // Before anything is mounted on it: what is mounted on a shared mount is shared.
+        if (::mount(nullptr, enforce::sealed_tmpfs, nullptr, MS_PRIVATE, nullptr))
+            return fail_errno(fmt::format("cannot make the mount of {} private", enforce::sealed_tmpfs));
+        if (::mkdir(enforce::sealed_bpffs, 0700))
+            return fail_errno(fmt::format("cannot make {}", enforce::sealed_bpffs));
+        BW_TRY(mount("bpf", {{"mode", "0700"}}, enforce::sealed_bpffs));
+        place.mounted_ = 2;
+        for (const char* directory : {enforce::sealed_guard, enforce::sealed_policy, enforce::sealed_others})
+            if (::mkdir(directory, 0700)) return fail_errno(fmt::format("cannot make {}", directory));
+        return place;
+    }
+    static void remove() {
+        ::umount2(enforce::sealed_bpffs, MNT_DETACH);
+        ::umount2(enforce::sealed_tmpfs, MNT_DETACH);
+        ::rmdir(enforce::sealed_tmpfs);
+    }
+    Place(Place&& other) noexcept : mounted_(std::exchange(other.mounted_, 0)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+        if (mounted_ == 2) ::umount2(enforce::sealed_bpffs, MNT_DETACH);
+        if (mounted_ >= 1) ::umount2(enforce::sealed_tmpfs, MNT_DETACH);
+    }
+    void keep() { mounted_ = 0; }
+
+  private:
+    Place() = default;
+    static Result<> mount(const char* type, const std::vector<std::pair<const char*, std::string>>& options,
+                          const char* path) {
+        const auto context = BW_TRY(kernel::fs_open(type));
+        for (const auto& [key, value] : options) BW_TRY(kernel::fs_set(context, key, value));
+        BW_TRY(kernel::fs_create(context));
+        const auto made = BW_TRY(kernel::fs_mount(context, 0));
+        const UniqueFd target(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!target) return fail_errno(fmt::format("cannot open {}", path));
+        return kernel::attach_mount(made, target);
+    }
+    int mounted_ = 0;
+};
+
+class Core {
+  public:
+    explicit Core(FdRef cgroup) : cgroup_(cgroup) {}
+    Core(const Core&) = delete;
+    ~Core() {
+        if (attached_) (void)enforce::detach_core(cgroup_);
+    }
+    Result<> attach(const enforce::GuardObject& object) {
+        attached_ = true;
+        return const_cast<enforce::GuardObject&>(object).attach_core(cgroup_);
+    }
+    void keep() { attached_ = false; }
+
+  private:
+    FdRef cgroup_;
+    bool attached_ = false;
+};
+
+// The policy's pins, once more where they stay.
+static Result<std::set<BpfThing>> move_policy(const std::string& from, const std::string& to) {
+    std::set<BpfThing> things;
+    std::error_code problem;
+    for (const auto& entry : fs::directory_iterator(from, problem)) {
+        const auto fd = BW_TRY(enforce::open_pin(entry.path()));
+        for (const auto& thing : BW_TRY(enforce::with_what_it_needs(fd))) things.insert(thing);
+        BW_TRY(pin(fd, fmt::format("{}/{}", to, entry.path().filename().string())));
+    }
+    if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", from)));
+    return things;
+}
+
+static void remove_pins(const std::string& directory) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(directory, ignored)) ::unlink(entry.path().c_str());
+    ::rmdir(directory.c_str());
+}
+
+// Soundness: every fd and pin of a sealed map is one that we know. Whoever else has one could write the policy's
+// tables, and goes on being able to. From BEGIN on nobody gets a new one, so it is enough to count once.
+static Result<> require_no_other_holders(const enforce::GuardObject& object, const std::set<BpfThing>& things,
+                                         const std::vector<std::string>& pinned_in, std::optional<pid_t> guardian) {
+    std::vector<pid_t> known{::getpid()};
+    if (guardian) known.push_back(*guardian);
+    std::map<std::uint32_t, std::uint32_t> expected;
+    for (const auto& directory : pinned_in)
+        for (const auto& [id, count] : BW_TRY(map_pins_in(directory))) expected[id] += count;
+    for (const auto pid : known)
+        for (const auto& [id, count] : map_fds_of(pid)) expected[id] += count;
+    for (const auto& thing : things) {
+        if (thing.kind != BW_SEALED_MAP) continue;
+        BW_TRY(enforce::open_thing(thing));  // the guard counts
+        const auto holders = BW_TRY(object.holders(thing.id));
+        if (holders <= expected[thing.id] + 1) continue;
+        std::string who;
+        for (const auto pid : processes_with(thing.id, known)) who += fmt::format(" {}", pid);
+        return fail(Error(Code::failed, fmt::format("somebody else holds {} of the policy", enforce::name_of(thing)))
+                        .because(who.empty() ? "no process that /proc shows: a pin elsewhere, or an fd on its way"
+                                             : fmt::format("processes{} have it open", who))
+                        .advise("whoever holds it could change the policy after the seal: end it, and seal again"));
+    }
+    return {};
+}
+
+Result<Sealed> seal(const Updater& updater, const Protect& others) {
+    BW_TRY(enforce::require_bpf_lsm());
+    const auto lock = BW_TRY(lock_seals());
+    const auto cgroup = BW_TRY(enforce::cgroup_root());
+    BW_TRY(require_first_namespaces(cgroup));
+    if (const auto now = read_state(); now && now->armed)
+        return fail(Error(Code::failed, "the guard is sealed already").advise("bpfwarden guard status"));
+    // What somebody has left who ended in the middle: nothing of it was armed.
+    BW_TRY(enforce::detach_core(cgroup));
+    Place::remove();
+    if (const auto ids = BW_TRY(enforce::attached_to_root(cgroup)); !ids.empty())
+        return fail(Error(Code::failed, "there are programs of others at the root of cgroup2")
+                        .because(fmt::format("prog:{}, of type lsm_cgroup or cgroup_sysctl, can turn a refusal of the "
+                                             "guard into success",
+                                             ids.front()))
+                        .advise("detach them first: bpftool cgroup show /sys/fs/cgroup"));
+    BW_TRY(refuse_hostile_links());
+
+    // The lock of policies, so that none is put in force meanwhile.
+    const auto policy = enforce::PolicyForce::adopt(enforce::unsealed_policy);
+    if (!policy && policy.error().code() != Code::not_found) return fail(policy.error());
+    UniqueFd tasks;
+    __u32 domain = 0;
+    if (policy) tasks = BW_TRY(policy->map("tasks"));
+    if (updater.kind == BW_UPDATER_DOMAIN) {
+        const auto names = enforce::read_record(policy ? BW_TRY(policy->status()).generation : 0).domains;
+        const auto found = std::ranges::find(names, updater.domain);
+        if (found == names.end() || found == names.begin())
+            return fail(Error(Code::not_found,
+                              fmt::format("no policy in force has a domain {}", bpfwarden::quoted(updater.domain)))
+                            .because("the updater is who is in that domain")
+                            .advise("bpfwarden policy apply FILE"));
+        domain = static_cast<__u32>(found - names.begin());
+    }
+
+    auto place = BW_TRY(Place::make());
+    auto object = BW_TRY(enforce::GuardObject::load(tasks));
+    const Change change = [&object](const bw_change& what) { return object.change(what); };
+    BW_TRY(object.pin(enforce::sealed_guard));
+    Core core(cgroup);
+    BW_TRY(core.attach(object));
+    BW_TRY(object.freeze());
+    const auto changing = BW_TRY(Changing::begin(change));
+
+    std::set<BpfThing> things;
+    for (const auto& thing : BW_TRY(object.things()))
+        things.insert({static_cast<bw_sealed_kind>(thing.kind), thing.id});
+    std::error_code problem;
+    for (const auto& entry : fs::directory_iterator(enforce::sealed_guard, problem))
+        if (const auto fd = enforce::open_pin(entry.path()))
+            for (const auto& thing : BW_TRY(enforce::with_what_it_needs(*fd))) things.insert(thing);
+    if (policy) things.merge(BW_TRY(move_policy(enforce::unsealed_policy, enforce::sealed_policy)));
+    for (const auto& thing : things) BW_TRY(seal_thing(change, thing));
+    BW_TRY(seal_device(change, enforce::sealed_bpffs));
+    BW_TRY(enforce::seal_mount(enforce::sealed_guard, enforce::sealed_bpffs));
+    const auto guardian = running_guardian();
+    BW_TRY(require_no_other_holders(object, things,
+                                    {enforce::sealed_guard, enforce::sealed_policy, enforce::unsealed_policy},
+                                    guardian ? std::optional(guardian->pid) : std::nullopt));
+    Sealed done;
+    BW_TRY(protect(change, others, done));
+    if (guardian)
+        BW_TRY(change({.what = BW_CHANGE_GUARDIAN,
+                       .kind = 0,
+                       .id = static_cast<__u32>(guardian->pid),
+                       .device = 0,
+                       .value = guardian->start}));
+
+    const auto own = BW_TRY(stat_of(enforce::sealed_bpffs));
+    BW_TRY(change({.what = BW_CHANGE_ARM,
+                   .kind = static_cast<__u32>(updater.kind),
+                   .id = domain,
+                   .device = kernel_device(own.st_dev),
+                   .value = 0}));
+    core.keep();
+    place.keep();
+    remove_pins(enforce::unsealed_policy);
+    for (const auto& thing : things)
+        ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
+    return done;
+}
+
+Result<> unseal() {
+    BW_TRY(require_sealed());
+    const auto lock = BW_TRY(lock_seals());
+    const auto cgroup = BW_TRY(enforce::cgroup_root());
+    const auto change = BW_TRY(change_of_the_sealed());
+    BW_TRY(change({.what = BW_CHANGE_DISARM, .kind = 0, .id = 0, .device = 0, .value = 0}));
+    if (fs::exists(std::string(enforce::sealed_policy) + "/images")) {
+        std::error_code problem;
+        fs::create_directories(enforce::unsealed_policy, problem);
+        ::chmod(enforce::unsealed_policy, 0700);
+        BW_TRY(move_policy(enforce::sealed_policy, enforce::unsealed_policy));
+    }
+    BW_TRY(enforce::detach_core(cgroup));
+    Place::remove();
+    return {};
+}
+
+}  // namespace bpfwarden::guard

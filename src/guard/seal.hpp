@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seal: from seal() on, what is sealed is taken away by nobody but its updater.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "enforce/bpf_thing.hpp"
+#include "shared/guard.h"
+
+namespace bpfwarden::guard {
+
+// Who may change what is sealed.
+struct Updater {
+    bw_updater kind = BW_UPDATER_NOBODY;
+    std::string domain;  // with BW_UPDATER_DOMAIN
+};
+// "reboot-only", "cap:mac_admin", "domain:NAME"
+Result<Updater> updater_named(const std::string& text);
+std::string name_of(const Updater& updater);
+
+// Things of others.
+struct Protect {
+    std::vector<std::string> pins, mounts;
+    std::vector<enforce::BpfThing> things;
+    bool empty() const { return pins.empty() && mounts.empty() && things.empty(); }
+};
+
+struct Sealed {
+    std::size_t programs = 0, maps = 0, links = 0, names = 0, file_systems = 0;
+};
+
+// Needs root in the first namespaces, BPF LSM, kernel 6.1. On an error nothing is sealed, and the policy that was in
+// force is in force; so it is when the process ends in between.
+Result<Sealed> seal(const Updater& updater, const Protect& others);
+// More of others, by the updater.
+Result<Sealed> protect(const Protect& others);
+// By the updater. The policy stays in force, and can be removed by root from then on.
+Result<> unseal();
+
+struct Status {
+    bool armed = false;
+    Updater updater;
+    std::uint64_t since_ns = 0;  // since boot
+    std::uint64_t attempts = 0, lost = 0;
+    bool changing = false;
+    std::uint32_t guardian = 0;
+    std::vector<enforce::BpfThing> things;
+    std::vector<std::string> core;  // hooks whose program is attached to the root of cgroup2, as it was just seen
+    std::vector<std::string> rest;
+    std::size_t names = 0, file_systems = 0;
+    // What was tried just now, and how it ended; empty for who may change things.
+    struct Tried {
+        std::string what;
+        bool refused = false;
+    };
+    std::vector<Tried> tried;
+};
+// Nothing: there is no seal.
+Result<std::optional<Status>> status();
+
+}  // namespace bpfwarden::guard
