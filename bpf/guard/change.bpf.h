@@ -7,13 +7,15 @@
 
 #define BW_CHANGE_TIME (300ull * 1000000000)
 
-static __always_inline int bw_change_object(const struct bw_change *change, bool seal)
+static __always_inline int bw_change_object(const struct bw_change *change, struct bw_guard *state, bool seal)
 {
 	struct bw_sealed key = {change->kind, change->id};
 	__u32 one = 1;
 
 	if (change->kind < BW_SEALED_PROG || change->kind > BW_SEALED_LINK)
 		return -EINVAL;
+	if (seal && change->value)
+		state->detachable++;
 	return seal ? bpf_map_update_elem(&sealed, &key, &one, BPF_ANY) : bpf_map_delete_elem(&sealed, &key);
 }
 
@@ -45,7 +47,7 @@ int change(struct bw_change *change)
 	switch (change->what) {
 	case BW_CHANGE_SEAL_OBJECT:
 	case BW_CHANGE_UNSEAL_OBJECT:
-		return bw_change_object(change, change->what == BW_CHANGE_SEAL_OBJECT);
+		return bw_change_object(change, state, change->what == BW_CHANGE_SEAL_OBJECT);
 	case BW_CHANGE_SEAL_PLACE:
 	case BW_CHANGE_UNSEAL_PLACE:
 		return bw_change_place(change, change->what == BW_CHANGE_SEAL_PLACE);
@@ -60,6 +62,7 @@ int change(struct bw_change *change)
 		state->device = change->device;
 		if (!state->armed)
 			state->since = bpf_ktime_get_boot_ns();
+		state->changer = 0; /* who armed it may be nobody's updater from here on */
 		state->armed = 1;
 		return 0;
 	case BW_CHANGE_DISARM:

@@ -244,6 +244,34 @@ static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
 }
 
+/*
+ * Links of cgroups can be detached and updated by whoever has their fd, and opening a pinned link calls no hook. So it is looked at what the
+ * number of the fd means; where another task could make it mean something else before the kernel looks, it is refused.
+ */
+static __noinline int bw_keep_link(__u32 command, __u32 number)
+{
+	struct bw_guard *state = bw_guard();
+	struct files_struct *files = bpf_get_current_task_btf()->files;
+	struct bpf_link *link;
+	struct file **table, *file;
+	__u32 id = 0;
+
+	if (!state || !state->detachable)
+		return BW_PERMIT;
+	if (files->count.counter > 1)
+		return bw_refuse_command(command, 0, 0);
+	if (number >= BPF_CORE_READ(files, fdt, max_fds))
+		return BW_PERMIT;
+	table = BPF_CORE_READ(files, fdt, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), table + number) || !file)
+		return BW_PERMIT;
+	link = BPF_CORE_READ(file, private_data);
+	id = BPF_CORE_READ(link, id);
+	if (!bw_is_sealed(BW_SEALED_LINK, id))
+		return BW_PERMIT;
+	return bw_refuse_command(command, BW_SEALED_LINK, id);
+}
+
 /* For others there is no such id: who goes through all ids goes on to the next then. */
 static __always_inline int bw_keep_by_id(__u32 command, __u32 kind, __u32 id)
 {
@@ -285,6 +313,9 @@ int BPF_PROG(core_bpf, int command, union bpf_attr *attr)
 		    (attr->prog_type == BPF_PROG_TYPE_TRACING || attr->prog_type == BPF_PROG_TYPE_LSM))
 			return bw_refuse_command(command, 0, 0);
 		return BW_PERMIT;
+	case BPF_LINK_DETACH:
+	case BPF_LINK_UPDATE:
+		return bw_keep_link(command, attr->link_detach.link_fd);
 	case BPF_LINK_GET_FD_BY_ID:
 		return bw_keep_by_id(command, BW_SEALED_LINK, attr->link_id);
 	case BPF_MAP_GET_FD_BY_ID:

@@ -115,6 +115,16 @@ struct file {
 	unsigned int f_mode;
 	unsigned int f_flags;
 	const struct cred *f_cred;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	atomic_t count;
+	struct fdtable *fdt;
 };
 
 struct kernfs_node {
@@ -162,6 +172,7 @@ struct task_struct {
 	const struct cred *cred, *real_cred;
 	struct css_set *cgroups;
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct mm_struct *mm;
 	struct bpf_local_storage *bpf_storage;
 	struct nsproxy *nsproxy;
@@ -228,6 +239,7 @@ struct bpf_iter__bpf_map_elem {
 	void *key;
 	void *value;
 };
+struct bpf_link { __u32 id; };
 struct bpf_prog_aux { __u32 id; };
 struct bpf_prog { struct bpf_prog_aux *aux; };
 

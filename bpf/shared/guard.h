@@ -41,11 +41,13 @@ struct bw_guard {
 	__u32 guardian;  /* process that reads what is told, 0: none */
 	__u64 guardian_start; /* 1/100 s since boot, as in /proc/PID/stat */
 	__u64 changing_until; /* CLOCK_BOOTTIME, ns */
+	__u32 detachable;     /* how many sealed links could be detached or updated: none of BPF LSM, all of cgroups */
+	__u32 reserved;
 };
 
 /* For the program `change`, run by BPF_PROG_RUN; the answer is 0 or a negative errno. */
 enum bw_change_what {
-	BW_CHANGE_SEAL_OBJECT = 1, /* kind, id */
+	BW_CHANGE_SEAL_OBJECT = 1, /* kind, id; value: 1 for a link that could be detached */
 	BW_CHANGE_UNSEAL_OBJECT,
 	BW_CHANGE_SEAL_PLACE,      /* device, value: the inode */
 	BW_CHANGE_UNSEAL_PLACE,
@@ -119,9 +121,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 72 && sizeof(bw_change) == 24 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 80 && sizeof(bw_change) == 24 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 72 && sizeof(struct bw_change) == 24 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 80 && sizeof(struct bw_change) == 24 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

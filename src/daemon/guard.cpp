@@ -31,6 +31,7 @@
 #include "enforce/policy_events.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
+#include "enforce/tamper_events.hpp"
 #include "policy/compile.hpp"
 #include "policy/load.hpp"
 
@@ -134,11 +135,13 @@ class Guard {
             apply(policies);
             BW_TRY(look(enforce::PolicyForce::adopt()));
         }
+        look_at_seal();
         return tick();
     }
 
     // What waits in the rings.
     void drain() {
+        if (tampers_) tampers_->drain(log_);
         while (events_ && events_->drain(log_)) {
         }
     }
@@ -153,12 +156,36 @@ class Guard {
         timer_ = BW_TRY(loop_.at(monotonic_ns() + 1'000'000'000, [this] {
             if (const auto there = look(enforce::PolicyForce::try_adopt()); !there) complain(there.error());
             if (events_) events_->tell_losses(log_);
+            look_at_seal();
             if (const auto next = tick(); !next) {
                 complain(next.error());
                 loop_.stop(1);
             }
         }));
         return {};
+    }
+
+    // The seal came after this process: it knows this process by its pid then. One that is older knows another guard,
+    // and its ring is not for this one.
+    void look_at_seal() {
+        struct stat ring{};
+        const auto path = fmt::format("{}/tampers", enforce::sealed_guard);
+        if (::stat(path.c_str(), &ring) != 0) {
+            on_tampers_ = {};
+            tampers_.reset();
+            return;
+        }
+        if (tampers_ || refused_ring_ == ring.st_ino) return;
+        auto opened = enforce::TamperEvents::open();
+        if (!opened) {
+            refused_ring_ = ring.st_ino;
+            return complain(opened.error());
+        }
+        tampers_ = std::move(*opened);
+        if (auto watch = loop_.on_readable(tampers_->fd(), [this] { tampers_->drain(log_); }))
+            on_tampers_ = std::move(*watch);
+        else
+            complain(watch.error());
     }
 
     // Is another policy in force than before?
@@ -285,12 +312,14 @@ class Guard {
     broker::EventLoop& loop_;
     audit::Log& log_;
     std::optional<enforce::PolicyEvents> events_;
+    std::optional<enforce::TamperEvents> tampers_;
+    ino_t refused_ring_ = 0;
     ino_t ring_ = 0;
     std::uint32_t generation_ = 0;
     bool refused_ = false;
     UniqueFd mounts_;
     std::uint64_t named_at_ = 0;
-    broker::EventLoop::Watch on_denials_, on_others_, on_mounts_, timer_, again_;
+    broker::EventLoop::Watch on_denials_, on_others_, on_mounts_, on_tampers_, timer_, again_;
 };
 
 Result<int> serve(const Options& options) {

@@ -87,6 +87,13 @@ Result<BpfThing> what_is(FdRef fd) {
     return fail(Error(Code::failed, "an object of bpf() of an unknown kind"));
 }
 
+Result<bool> is_detachable(FdRef link) {
+    const auto type = BW_TRY(info_of<bpf_link_info>(link)).type;
+    // Trampolines, perf events and iterators have no such operation.
+    return type != BPF_LINK_TYPE_TRACING && type != BPF_LINK_TYPE_RAW_TRACEPOINT && type != BPF_LINK_TYPE_PERF_EVENT &&
+           type != BPF_LINK_TYPE_ITER;
+}
+
 static Result<> add(FdRef fd, std::set<BpfThing>& found);
 
 static Result<> add_by_id(BpfThing thing, std::set<BpfThing>& found) {

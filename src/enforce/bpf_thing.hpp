@@ -28,6 +28,8 @@ Result<BpfThing> thing_named(std::string_view text);
 Result<BpfThing> what_is(FdRef fd);
 Result<UniqueFd> open_pin(const std::string& path);
 Result<UniqueFd> open_thing(BpfThing thing);
+// Whether whoever has an fd of that link could detach it from what it is attached to.
+Result<bool> is_detachable(FdRef link);
 // Itself, and what it decides by: a link's program, a program's maps, the maps in a map of maps.
 Result<std::vector<BpfThing>> with_what_it_needs(FdRef fd);
 

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "enforce/event_common.hpp"
 #include "kernel/capability.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/names.hpp"
@@ -127,8 +128,6 @@ std::string_view file_type(std::uint32_t mode) {
 }
 
 std::string permissions(std::uint32_t mode) { return fmt::format("{:04o}", mode & 07777); }
-// As in a superblock: twenty bits of minor number.
-std::string device_name(std::uint32_t device) { return fmt::format("{}:{}", device >> 20, device & 0xfffff); }
 
 template <std::size_t N>
 std::string_view name_in(const char (&text)[N]) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "enforce/event_common.hpp"
 #include "enforce/policy_event.hpp"
 
 namespace bpfwarden::enforce {
@@ -20,13 +21,6 @@ static constexpr std::size_t most_in_a_batch = 1000;
 static constexpr std::chrono::seconds longest_in_flight{10};
 
 // What to add to a time since boot, now. Clocks that were set in between make earlier times wrong by as much.
-static std::int64_t boot_to_real_ns() {
-    timespec boot{}, real{};
-    ::clock_gettime(CLOCK_BOOTTIME, &boot);
-    ::clock_gettime(CLOCK_REALTIME, &real);
-    return (real.tv_sec - boot.tv_sec) * 1'000'000'000 + (real.tv_nsec - boot.tv_nsec);
-}
-
 static Result<MapFd> pinned(const std::string& pins, const char* name) {
     const auto path = fmt::format("{}/{}", pins, name);
     MapFd fd(::bpf_obj_get(path.c_str()));

@@ -173,9 +173,22 @@ Result<PolicyForce> PolicyForce::open(const std::string& pins) {
         BW_TRY(force.take_over());
         if (BW_TRY(force.image(0))) return force;
     }
+    // Made anew under a seal, they belong to it.
+    const auto sealing = BW_TRY(SealedChange::begin(pins));
     BW_TRY(unpin(pins));
     BW_TRY(force.take_over());
+    BW_TRY(force.seal_maps(sealing));
     return force;
+}
+
+Result<> PolicyForce::seal_maps(const SealedChange& sealing) const {
+    if (!sealing.is_sealed()) return {};
+    for (const auto& entry : fs::directory_iterator(pins_)) {
+        const UniqueFd map(::bpf_obj_get(entry.path().c_str()));
+        if (!map) return fail_errno(fmt::format("cannot open the policy's map {}", entry.path().string()));
+        BW_TRY(sealing.add(map));
+    }
+    return {};
 }
 
 Result<> PolicyForce::take_over() {
@@ -237,6 +250,13 @@ Result<std::optional<ForcedImage>> PolicyForce::image(unsigned slot) const {
     return BW_TRY(ForcedImage::map(std::move(fd)));
 }
 
+static Result<std::uint32_t> id_of(FdRef map) {
+    bpf_map_info info{};
+    __u32 size = sizeof info;
+    if (::bpf_obj_get_info_by_fd(map.get(), &info, &size)) return fail_errno("cannot ask about a map");
+    return info.id;
+}
+
 static Result<> put_image(FdRef images, __u32 slot, FdRef image) {
     const int fd = image.get();
     // The kernel waits here until no program uses what stood in the slot.
@@ -263,9 +283,9 @@ Result<> PolicyForce::settle() {
 // --- changes
 // ----------------------------------------------------------------------------------------------------------
 
-Result<> PolicyForce::attach(const PolicyNeeds& needs) {
+Result<> PolicyForce::attach(const PolicyNeeds& needs, const SealedChange& sealing) {
     auto object = BW_TRY(PolicyObject::open(pins_, needs));
-    return object.attach();
+    return object.attach(sealing);
 }
 
 // Has the programs read what any of these images may ask for: digests and labels of files.
@@ -307,14 +327,16 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
     auto older = BW_TRY(image(1));
     const auto generation = BW_TRY(next_generation());
     policy::set_generation(compiled.lines, generation);
+    const auto sealing = BW_TRY(SealedChange::begin(pins_));
     auto made = BW_TRY(ForcedImage::map(BW_TRY(make_image(compiled.lines))));
+    BW_TRY(sealing.add(made.fd()));
     // Names first, then programs: from the switch on everything that the new policy needs is there.
     std::vector<const ForcedImage*> all{&made};
     if (old) all.push_back(&*old);
     // It may come back by the clock while the programs are still being verified.
     if (older) all.push_back(&*older);
     BW_TRY(name_mounts(all));
-    BW_TRY_WITHIN(attach({compiled.ops, compiled.kinds}), "attaching the policy's programs");
+    BW_TRY_WITHIN(attach({compiled.ops, compiled.kinds}, sealing), "attaching the policy's programs");
     read_for(all);
 
     auto* control = maps_->control;
@@ -338,6 +360,9 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
         return fail(std::move(put).error());
     }
     __atomic_store_n(&control->rollback_at, rollback_at, __ATOMIC_RELEASE);
+    // What is in neither slot any more is nobody's.
+    for (const auto* gone : {confirmed && older ? &*older : nullptr, !confirmed && old ? &*old : nullptr})
+        if (gone) BW_TRY(sealing.drop_map(BW_TRY(id_of(gone->fd()))));
     return generation;
 }
 
@@ -372,6 +397,10 @@ Result<std::uint32_t> PolicyForce::rollback() {
 }
 
 Result<> PolicyForce::remove() {
+    if (pins_ == sealed_policy)
+        return fail(Error(Code::denied, "the policy is sealed")
+                        .because("under a seal it is replaced, not taken away")
+                        .advise("as its updater: bpfwarden guard unseal"));
     // Without an image nothing decides, at once; the programs themselves go some time after their last link. What could
     // come back by the clock goes first.
     for (const __u32 slot : {1U, 0U})

@@ -17,6 +17,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "enforce/places.hpp"
+#include "enforce/sealed_change.hpp"
 #include "policy/compile.hpp"
 #include "shared/policy_event.h"
 
@@ -94,7 +95,8 @@ class PolicyForce {
     struct Maps;
     explicit PolicyForce(std::string pins);
     Result<> take_over();
-    Result<> attach(const PolicyNeeds& needs);
+    Result<> seal_maps(const SealedChange& sealing) const;
+    Result<> attach(const PolicyNeeds& needs, const SealedChange& sealing);
     void read_for(std::span<const ForcedImage* const> images);
     Result<> settle();
     Result<std::size_t> name_mounts(std::span<const ForcedImage* const> images);

@@ -173,7 +173,7 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNee
     return made;
 }
 
-Result<> PolicyObject::attach() {
+Result<> PolicyObject::attach(const SealedChange& sealing) {
     if (!object_) return {};
     const LibbpfWords words;
     std::vector<std::string> pinned;
@@ -193,6 +193,7 @@ Result<> PolicyObject::attach() {
         const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program),
                                                                  &::bpf_link__destroy);
         if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
+        if (const auto sealed = sealing.add(FdRef(::bpf_link__fd(link.get()))); !sealed) return undo(sealed.error());
         const auto path = fmt::format("{}/{}{}", pins_, link_prefix, name);
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));

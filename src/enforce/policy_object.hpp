@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "enforce/policy_hooks.hpp"
+#include "enforce/sealed_change.hpp"
 
 struct bpf_object;
 
@@ -31,7 +32,7 @@ class PolicyObject {
     // Loads the programs that are needed and have no link there yet, with the pinned maps. Nothing decides yet.
     static Result<PolicyObject> open(const std::string& pins, const PolicyNeeds& needs);
     // Attaches them all, or none, and pins the links.
-    Result<> attach();
+    Result<> attach(const SealedChange& sealing);
 
   private:
     struct Close {

@@ -77,6 +77,8 @@ class Changing {
     ~Changing() {
         if (change_) (void)change_({.what = BW_CHANGE_END, .kind = 0, .id = 0, .device = 0, .value = 0});
     }
+    // It has ended by itself.
+    void ended() { change_ = nullptr; }
 
   private:
     explicit Changing(Change change) : change_(std::move(change)) {}
@@ -92,12 +94,12 @@ static Result<struct stat> stat_of(const std::string& path) {
     return found;
 }
 
-static Result<> seal_thing(const Change& change, BpfThing thing) {
+static Result<> seal_thing(const Change& change, BpfThing thing, bool detachable = false) {
     return change({.what = BW_CHANGE_SEAL_OBJECT,
                    .kind = static_cast<__u32>(thing.kind),
                    .id = thing.id,
                    .device = 0,
-                   .value = 0});
+                   .value = detachable});
 }
 
 static Result<> seal_device(const Change& change, const std::string& path) {
@@ -118,7 +120,7 @@ static Result<> pin(FdRef fd, const std::string& path) {
 static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
     const auto thing = BW_TRY(enforce::what_is(fd));
     for (const auto& one : BW_TRY(enforce::with_what_it_needs(fd))) {
-        BW_TRY(seal_thing(change, one));
+        BW_TRY(seal_thing(change, one, one.kind == BW_SEALED_LINK && BW_TRY(enforce::is_detachable(fd))));
         held.insert(one);
     }
     auto file = enforce::name_of(thing);
@@ -366,7 +368,7 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     Core core(cgroup);
     BW_TRY(core.attach(object));
     BW_TRY(object.freeze());
-    const auto changing = BW_TRY(Changing::begin(change));
+    auto changing = BW_TRY(Changing::begin(change));
 
     std::set<BpfThing> things;
     for (const auto& thing : BW_TRY(object.things()))
@@ -398,6 +400,7 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
                    .id = domain,
                    .device = kernel_device(own.st_dev),
                    .value = 0}));
+    changing.ended();
     core.keep();
     place.keep();
     remove_pins(enforce::unsealed_policy);

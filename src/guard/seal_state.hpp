@@ -24,7 +24,7 @@ struct SealState {
 std::optional<SealState> read_state();
 std::vector<enforce::BpfThing> read_things();
 // Lines of one of the texts that the guard's programs write.
-std::size_t count_lines(const char* text);
+std::size_t count_lines(const char* name);
 
 // An error with Code::not_found if nothing is sealed.
 Result<> require_sealed();

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enforce/sealed_change.hpp"
+
+#include <utility>
+
+#include "enforce/bpf_thing.hpp"
+#include "enforce/guard_object.hpp"
+#include "enforce/places.hpp"
+
+namespace bpfwarden::enforce {
+
+static Result<> change(bw_change_what what, BpfThing thing = {BW_SEALED_PROG, 0}) {
+    return change_sealed(
+        sealed_guard, {.what = what, .kind = static_cast<__u32>(thing.kind), .id = thing.id, .device = 0, .value = 0});
+}
+
+Result<SealedChange> SealedChange::begin(const std::string& pins) {
+    if (pins != sealed_policy) return SealedChange(false);
+    BW_TRY(change(BW_CHANGE_BEGIN));
+    return SealedChange(true);
+}
+
+SealedChange::SealedChange(SealedChange&& other) noexcept : sealed_(std::exchange(other.sealed_, false)) {}
+
+SealedChange::~SealedChange() {
+    if (sealed_) (void)change(BW_CHANGE_END);
+}
+
+Result<> SealedChange::add(FdRef fd) const {
+    if (!sealed_) return {};
+    for (const auto& thing : BW_TRY(with_what_it_needs(fd))) BW_TRY(change(BW_CHANGE_SEAL_OBJECT, thing));
+    return {};
+}
+
+Result<> SealedChange::drop_map(std::uint32_t id) const {
+    if (!sealed_) return {};
+    return change(BW_CHANGE_UNSEAL_OBJECT, {BW_SEALED_MAP, id});
+}
+
+}  // namespace bpfwarden::enforce

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A change of what is sealed. Objects that are made for a sealed policy are sealed before anybody else can get at them;
+// where nothing is sealed this does nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+namespace bpfwarden::enforce {
+
+class SealedChange {
+  public:
+    // An error with Code::denied for who is not the seal's updater. `pins`: where the policy is.
+    static Result<SealedChange> begin(const std::string& pins);
+    SealedChange(SealedChange&& other) noexcept;
+    SealedChange& operator=(SealedChange&&) = delete;
+    ~SealedChange();
+
+    // Seals it and what it decides by. Before it is pinned, attached or put in a map.
+    Result<> add(FdRef fd) const;
+    // It is let go of: its id is free to be forgotten.
+    Result<> drop_map(std::uint32_t id) const;
+    bool is_sealed() const { return sealed_; }
+
+  private:
+    explicit SealedChange(bool sealed) : sealed_(sealed) {}
+    bool sealed_;
+};
+
+}  // namespace bpfwarden::enforce
