@@ -4,10 +4,11 @@
 
 _bpfwarden_verbs() { # of the object $1
     case $1 in
-    '') echo 'run grant filter policy session host audit' ;;
+    '') echo 'run grant filter policy guard session host audit' ;;
     audit) echo 'tail query stats' ;;
     filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
+    guard) echo 'seal protect status unseal' ;;
     host) echo 'check' ;;
     policy) echo 'check show explain diff identity apply confirm rollback status remove' ;;
     session) echo 'list show revoke metrics attach' ;;
@@ -44,6 +45,10 @@ _bpfwarden_options() { # of the command "$1"
     'policy rollback') echo '--json --help' ;;
     'policy status') echo '--json --help' ;;
     'policy remove') echo '--json --help' ;;
+    'guard seal') echo '--updater --pin --mount --id --json --help' ;;
+    'guard protect') echo '--pin --mount --id --json --help' ;;
+    'guard status') echo '--json --help' ;;
+    'guard unseal') echo '--json --help' ;;
     'session list') echo '--json --help' ;;
     'session show') echo '--json --help' ;;
     'session revoke') echo '--dry-run --json --help' ;;
@@ -177,6 +182,13 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'policy explain --capability') echo 'word chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore' ;;
     'policy explain --peer') echo 'nothing' ;;
     'policy apply --confirm-within') echo 'nothing' ;;
+    'guard seal --updater') echo 'nothing' ;;
+    'guard seal --pin') echo 'file' ;;
+    'guard seal --mount') echo 'file' ;;
+    'guard seal --id') echo 'nothing' ;;
+    'guard protect --pin') echo 'file' ;;
+    'guard protect --mount') echo 'file' ;;
+    'guard protect --id') echo 'nothing' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
