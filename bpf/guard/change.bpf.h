@@ -7,31 +7,72 @@
 
 #define BW_CHANGE_TIME (300ull * 1000000000)
 
-static __always_inline int bw_change_object(const struct bw_change *change, struct bw_guard *state, bool seal)
+static __always_inline int bw_seal_object(const struct bw_change *change, struct bw_guard *state)
 {
 	struct bw_sealed key = {change->kind, change->id};
-	__u32 one = 1;
+	struct bw_sealed_what what = {.flags = change->value, .index = state->listed};
 
 	if (change->kind < BW_SEALED_PROG || change->kind > BW_SEALED_LINK)
 		return -EINVAL;
-	if (seal && change->value)
+	if (bw_sealed(key.kind, key.id))
+		return 0;
+	if (bpf_map_update_elem(&sealed, &key, &what, BPF_NOEXIST))
+		return -ENOSPC;
+	bpf_map_update_elem(&listed, &what.index, &key, BPF_ANY);
+	state->listed++;
+	if (change->value & BW_SEALED_DETACHABLE)
 		state->detachable++;
-	return seal ? bpf_map_update_elem(&sealed, &key, &one, BPF_ANY) : bpf_map_delete_elem(&sealed, &key);
+	return 0;
 }
 
-static __always_inline int bw_change_place(const struct bw_change *change, bool seal)
+/* The last one of the list takes its place. */
+static __always_inline int bw_unseal_object(const struct bw_change *change, struct bw_guard *state)
+{
+	struct bw_sealed key = {change->kind, change->id}, none = {};
+	struct bw_sealed_what *what = bw_sealed(key.kind, key.id), *moved;
+	struct bw_sealed *last;
+	__u32 index, end = state->listed - 1;
+
+	if (!what)
+		return -ENOENT;
+	index = what->index;
+	if (what->flags & BW_SEALED_DETACHABLE)
+		state->detachable--;
+	last = bpf_map_lookup_elem(&listed, &end);
+	if (last) {
+		moved = bw_sealed(last->kind, last->id);
+		if (moved)
+			moved->index = index;
+		bpf_map_update_elem(&listed, &index, last, BPF_ANY);
+		bpf_map_update_elem(&listed, &end, &none, BPF_ANY);
+		state->listed = end;
+	}
+	return bpf_map_delete_elem(&sealed, &key);
+}
+
+static __always_inline int bw_seal_place(const struct bw_change *change, struct bw_guard *state)
 {
 	struct bw_place key = {.device = change->device, .inode = change->value};
 	__u32 one = 1;
 
-	return seal ? bpf_map_update_elem(&places, &key, &one, BPF_ANY) : bpf_map_delete_elem(&places, &key);
+	if (bpf_map_lookup_elem(&places, &key))
+		return 0;
+	if (bpf_map_update_elem(&places, &key, &one, BPF_NOEXIST))
+		return -ENOSPC;
+	state->places++;
+	return 0;
 }
 
-static __always_inline int bw_change_device(const struct bw_change *change, bool seal)
+static __always_inline int bw_seal_device(const struct bw_change *change, struct bw_guard *state)
 {
 	__u32 key = change->device, one = 1;
 
-	return seal ? bpf_map_update_elem(&devices, &key, &one, BPF_ANY) : bpf_map_delete_elem(&devices, &key);
+	if (bpf_map_lookup_elem(&devices, &key))
+		return 0;
+	if (bpf_map_update_elem(&devices, &key, &one, BPF_NOEXIST))
+		return -ENOSPC;
+	state->devices++;
+	return 0;
 }
 
 SEC("?syscall")
@@ -46,14 +87,13 @@ int change(struct bw_change *change)
 		return -EPERM;
 	switch (change->what) {
 	case BW_CHANGE_SEAL_OBJECT:
+		return bw_seal_object(change, state);
 	case BW_CHANGE_UNSEAL_OBJECT:
-		return bw_change_object(change, state, change->what == BW_CHANGE_SEAL_OBJECT);
+		return bw_unseal_object(change, state);
 	case BW_CHANGE_SEAL_PLACE:
-	case BW_CHANGE_UNSEAL_PLACE:
-		return bw_change_place(change, change->what == BW_CHANGE_SEAL_PLACE);
+		return bw_seal_place(change, state);
 	case BW_CHANGE_SEAL_DEVICE:
-	case BW_CHANGE_UNSEAL_DEVICE:
-		return bw_change_device(change, change->what == BW_CHANGE_SEAL_DEVICE);
+		return bw_seal_device(change, state);
 	case BW_CHANGE_ARM:
 		if (change->kind < BW_UPDATER_NOBODY || change->kind > BW_UPDATER_DOMAIN || (change->kind == BW_UPDATER_DOMAIN && !change->id))
 			return -EINVAL;

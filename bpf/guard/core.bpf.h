@@ -182,7 +182,9 @@ static __always_inline int bw_keep_object(__u32 kind, __u32 id, __u32 act, __u32
 {
 	struct bw_attempt attempt = {.act = act, .detail = detail, .kind = kind, .id = id};
 
-	if (!bw_is_sealed(kind, id))
+	struct bw_sealed_what *what = bw_sealed(kind, id);
+
+	if (!what || what->flags & BW_SEALED_OPEN)
 		return BW_PERMIT;
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
 }
@@ -190,11 +192,10 @@ static __always_inline int bw_keep_object(__u32 kind, __u32 id, __u32 act, __u32
 /* How many pins and fds there are, this one included: nobody else has one that is older than the seal if it is as many as there should be. */
 static __always_inline void bw_count_holders(struct bpf_map *map)
 {
-	struct bw_sealed key = {BW_SEALED_MAP, map->id};
-	__u32 *holders = bpf_map_lookup_elem(&sealed, &key);
+	struct bw_sealed_what *what = bw_sealed(BW_SEALED_MAP, map->id);
 
-	if (holders)
-		*holders = map->usercnt.counter;
+	if (what)
+		what->holders = map->usercnt.counter;
 }
 
 /*
@@ -214,9 +215,26 @@ int BPF_PROG(core_map, struct bpf_map *map, fmode_t mode)
 	return BW_PERMIT;
 }
 
+/*
+ * Of programs that were just loaded, too: one that takes the place of a function of a sealed program, and one that writes to the registers of
+ * whoever it is called for (7.0), as the updater.
+ */
+static __always_inline bool bw_is_hostile(const struct bpf_prog_aux *aux)
+{
+	const struct bpf_prog *replaced = aux->dst_prog;
+
+	if (bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ_BITFIELD(aux, kprobe_write_ctx))
+		return true;
+	return replaced && bw_sealed(BW_SEALED_PROG, replaced->aux->id);
+}
+
 SEC("lsm_cgroup/bpf_prog")
 int BPF_PROG(core_prog, struct bpf_prog *prog)
 {
+	struct bw_attempt attempt = {.act = BW_ACT_BPF, .detail = BPF_PROG_LOAD};
+
+	if (bw_is_hostile(prog->aux))
+		return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
 	return bw_keep_object(BW_SEALED_PROG, prog->aux->id, BW_ACT_GET_PROG, 0);
 }
 
@@ -267,7 +285,7 @@ static __noinline int bw_keep_link(__u32 command, __u32 number)
 		return BW_PERMIT;
 	link = BPF_CORE_READ(file, private_data);
 	id = BPF_CORE_READ(link, id);
-	if (!bw_is_sealed(BW_SEALED_LINK, id))
+	if (!bw_sealed(BW_SEALED_LINK, id))
 		return BW_PERMIT;
 	return bw_refuse_command(command, BW_SEALED_LINK, id);
 }
@@ -276,10 +294,11 @@ static __noinline int bw_keep_link(__u32 command, __u32 number)
 static __always_inline int bw_keep_by_id(__u32 command, __u32 kind, __u32 id)
 {
 	struct bw_guard *state = bw_guard();
+	struct bw_sealed_what *what = bw_sealed(kind, id);
 
 	if (bw_is_changing())
 		return BW_DENY;
-	if (!bw_is_sealed(kind, id) || (kind == BW_SEALED_MAP && state && bw_is_guardian(state, bpf_get_current_task_btf())))
+	if (!what || what->flags & BW_SEALED_OPEN || (kind == BW_SEALED_MAP && state && bw_is_guardian(state, bpf_get_current_task_btf())))
 		return BW_PERMIT;
 	if (bw_refuse_command(command, kind, id) == BW_PERMIT)
 		return BW_PERMIT;

@@ -1,49 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What is sealed, as text, for everybody who may look into the guard's bpffs: an fd of these maps is given to nobody. */
+/*
+ * What is sealed, for everybody who may call bpf(): an fd of these maps is given to nobody, and one of this program to anybody. It writes nothing
+ * but its answer. (An iterator over the maps would not do: a pinned link can be opened, and updated to a program that writes to the map.)
+ */
 #ifndef BPFWARDEN_GUARD_SHOW_BPF_H
 #define BPFWARDEN_GUARD_SHOW_BPF_H
 
 #include "state.bpf.h"
 
-SEC("?iter/bpf_map_elem")
-int show_guard(struct bpf_iter__bpf_map_elem *context)
+SEC("?syscall")
+int show(struct bw_show *show)
 {
-	struct bw_guard *state = context->value;
+	struct bw_guard *state = bw_guard();
+	struct bw_sealed *thing;
+	__u32 index = show->index;
 
-	if (state)
-		BPF_SEQ_PRINTF(context->meta->seq, "%u %u %u %u %llu %llu %llu %u %u\n", state->armed, state->updater, state->domain, state->device,
-			       state->since, state->number, state->lost, state->changer, state->guardian);
-	return 0;
-}
-
-SEC("?iter/bpf_map_elem")
-int show_sealed(struct bpf_iter__bpf_map_elem *context)
-{
-	struct bw_sealed *key = context->key;
-	__u32 *holders = context->value;
-
-	if (key && holders)
-		BPF_SEQ_PRINTF(context->meta->seq, "%u %u %u\n", key->kind, key->id, *holders);
-	return 0;
-}
-
-SEC("?iter/bpf_map_elem")
-int show_places(struct bpf_iter__bpf_map_elem *context)
-{
-	struct bw_place *key = context->key;
-
-	if (key)
-		BPF_SEQ_PRINTF(context->meta->seq, "%u %llu\n", key->device, key->inode);
-	return 0;
-}
-
-SEC("?iter/bpf_map_elem")
-int show_devices(struct bpf_iter__bpf_map_elem *context)
-{
-	__u32 *key = context->key;
-
-	if (key)
-		BPF_SEQ_PRINTF(context->meta->seq, "%u\n", *key);
+	if (!state)
+		return -EINVAL;
+	show->guard = *state;
+	show->thing.kind = 0;
+	show->thing.id = 0;
+	thing = bpf_map_lookup_elem(&listed, &index);
+	if (thing)
+		show->thing = *thing;
 	return 0;
 }
 #endif

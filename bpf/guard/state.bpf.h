@@ -17,12 +17,25 @@ struct {
 	__type(value, struct bw_guard);
 } guard SEC(".maps");
 
+struct bw_sealed_what {
+	__u32 flags;   /* BW_SEALED_* */
+	__u32 holders; /* of a map, when it was opened by who may */
+	__u32 index;   /* in `listed` */
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, BW_MAX_SEALED);
 	__type(key, struct bw_sealed);
-	__type(value, __u32);
+	__type(value, struct bw_sealed_what);
 } sealed SEC(".maps");
+
+/* The same without holes, to be shown. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BW_MAX_SEALED);
+	__type(key, __u32);
+	__type(value, struct bw_sealed);
+} listed SEC(".maps");
 
 /* Names in other people's bpffs. */
 struct {
@@ -110,10 +123,10 @@ static __always_inline bool bw_is_guardian(const struct bw_guard *state, struct 
 	return state->guardian && task->tgid == (int)state->guardian && task->group_leader->start_boottime / 10000000 == state->guardian_start;
 }
 
-static __always_inline bool bw_is_sealed(__u32 kind, __u32 id)
+static __always_inline struct bw_sealed_what *bw_sealed(__u32 kind, __u32 id)
 {
 	struct bw_sealed key = {kind, id};
 
-	return bpf_map_lookup_elem(&sealed, &key) != NULL;
+	return bpf_map_lookup_elem(&sealed, &key);
 }
 #endif

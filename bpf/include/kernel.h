@@ -29,6 +29,7 @@ typedef _Bool bool;
 #define ENOMEM 12
 #define EACCES 13
 #define EINVAL 22
+#define ENOSPC 28
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -231,16 +232,12 @@ struct bpf_map {
 	__u32 id;
 	atomic64_t usercnt;
 };
-struct seq_file;
-struct bpf_iter_meta { struct seq_file *seq; };
-struct bpf_iter__bpf_map_elem {
-	struct bpf_iter_meta *meta;
-	struct bpf_map *map;
-	void *key;
-	void *value;
-};
 struct bpf_link { __u32 id; };
-struct bpf_prog_aux { __u32 id; };
+struct bpf_prog_aux {
+	__u32 id;
+	struct bpf_prog *dst_prog;
+	bool kprobe_write_ctx;
+};
 struct bpf_prog { struct bpf_prog_aux *aux; };
 
 #pragma clang attribute pop

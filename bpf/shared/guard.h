@@ -42,17 +42,17 @@ struct bw_guard {
 	__u64 guardian_start; /* 1/100 s since boot, as in /proc/PID/stat */
 	__u64 changing_until; /* CLOCK_BOOTTIME, ns */
 	__u32 detachable;     /* how many sealed links could be detached or updated: none of BPF LSM, all of cgroups */
-	__u32 reserved;
+	__u32 listed;         /* how many objects are sealed */
+	__u32 places;         /* and names, and superblocks */
+	__u32 devices;
 };
 
 /* For the program `change`, run by BPF_PROG_RUN; the answer is 0 or a negative errno. */
 enum bw_change_what {
-	BW_CHANGE_SEAL_OBJECT = 1, /* kind, id; value: 1 for a link that could be detached */
+	BW_CHANGE_SEAL_OBJECT = 1, /* kind, id; value: BW_SEALED_* */
 	BW_CHANGE_UNSEAL_OBJECT,
 	BW_CHANGE_SEAL_PLACE,      /* device, value: the inode */
-	BW_CHANGE_UNSEAL_PLACE,
 	BW_CHANGE_SEAL_DEVICE,     /* device: all names there */
-	BW_CHANGE_UNSEAL_DEVICE,
 	BW_CHANGE_ARM,             /* kind: enum bw_updater, id: its domain, device: the guard's own bpffs */
 	BW_CHANGE_DISARM,
 	BW_CHANGE_BEGIN,           /* the caller begins to make things that are to be sealed */
@@ -65,6 +65,18 @@ struct bw_change {
 	__u32 id;
 	__u32 device;
 	__u64 value;
+};
+
+#define BW_SEALED_DETACHABLE 1 /* a link that whoever has its fd could detach or update */
+#define BW_SEALED_OPEN       2 /* a program that everybody may have an fd of */
+#define BW_MAX_SEALED        8192
+
+/* For the program `show`. */
+struct bw_show {
+	__u32 index;            /* of a sealed object */
+	__u32 reserved;
+	struct bw_guard guard;  /* the answer */
+	struct bw_sealed thing; /* kind 0: there are no more */
 };
 
 /* A mount that must stay where it is: the one with a sealed bpffs, and those that it is mounted on, up to the root. */
@@ -121,9 +133,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 80 && sizeof(bw_change) == 24 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 88 && sizeof(bw_change) == 24 && sizeof(bw_show) == 104 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 80 && sizeof(struct bw_change) == 24 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 88 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 104 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

@@ -74,6 +74,7 @@ static json as_json(const guard::Status& status) {
             {"file_systems", status.file_systems},
             {"core", status.core},
             {"links", status.rest},
+            {"may_change", status.may_change},
             {"tried", std::move(tried)}};
 }
 
@@ -105,6 +106,7 @@ static Result<int> guard_status(const Args& args) {
     fmt::print("guardian    {}\n",
                found->guardian ? fmt::format("process {}", found->guardian) : "none: attempts wait in the kernel");
     fmt::print("attempts    {}, {} of them lost\n", found->attempts, found->lost);
+    if (found->may_change) fmt::print("tried now   nothing: you are the updater, to whom nothing is refused\n");
     for (const auto& one : found->tried)
         fmt::print("tried now   {}: {}\n", one.what, one.refused ? "refused" : "NOT refused");
     return 0;

@@ -104,20 +104,8 @@ Result<> GuardObject::pin(const std::string& directory) {
                 return fail_errno(fmt::format("cannot pin {}", path));
             continue;
         }
-        LinkOwner link(nullptr, &::bpf_link__destroy);
-        std::string path;
-        if (section.contains("iter/")) {
-            // show_NAME is the text of the map NAME.
-            bpf_iter_link_info info{};
-            info.map.map_fd = static_cast<__u32>(::bpf_map__fd(
-                ::bpf_object__find_map_by_name(object_.get(), std::string(name.substr(name.find('_') + 1)).c_str())));
-            LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof info);
-            link.reset(::bpf_program__attach_iter(program, &options));
-            path = fmt::format("{}/{}", directory, name);
-        } else {
-            link.reset(::bpf_program__attach_lsm(program));
-            path = fmt::format("{}/link_{}", directory, name);
-        }
+        const LinkOwner link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
+        const auto path = fmt::format("{}/link_{}", directory, name);
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return fail(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
@@ -158,16 +146,22 @@ Result<> detach_core(FdRef cgroup) {
 }
 
 Result<> GuardObject::freeze() {
-    for (const char* name : {"guard", "sealed", "places", "devices", "mounts", "mountpoints"})
+    for (const char* name : {"guard", "sealed", "listed", "places", "devices", "mounts", "mountpoints"})
         if (::bpf_map_freeze(::bpf_map__fd(::bpf_object__find_map_by_name(object_.get(), name))))
             return fail_errno(fmt::format("cannot freeze the guard's map {}", name));
     return {};
 }
 
+// Runs it on `what`, which is the answer then: the kernel writes it back.
+template <class What>
+static Result<int> run(int program, What& what) {
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &what, .ctx_size_in = sizeof what);
+    if (::bpf_prog_test_run_opts(program, &options)) return fail_errno("cannot run the guard's program");
+    return -static_cast<int>(options.retval);
+}
+
 static Result<> run_change(int program, bw_change what) {
-    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &what, .ctx_size_in = sizeof what);
-    if (::bpf_prog_test_run_opts(program, &run)) return fail_errno("cannot run the guard's program");
-    const int error = -static_cast<int>(run.retval);
+    const int error = BW_TRY(run(program, what));
     if (error)
         return fail(Error::from_errno(error, "the guard refuses a change")
                         .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
@@ -184,11 +178,23 @@ Result<> change_sealed(const std::string& directory, const bw_change& what) {
     return run_change(program.get(), what);
 }
 
-Result<std::vector<bw_sealed>> GuardObject::things() const {
-    std::vector<bw_sealed> all;
+Result<ShownSeal> show_sealed(const std::string& directory) {
+    const UniqueFd program(::bpf_obj_get((directory + "/show").c_str()));
+    if (!program) return fail_errno("cannot ask the guard what is sealed");
+    ShownSeal shown;
+    for (bw_show show{};; ++show.index) {
+        if (const int error = BW_TRY(run(program.get(), show)))
+            return fail(Error::from_errno(error, "cannot ask the guard what is sealed"));
+        shown.guard = show.guard;
+        if (!show.thing.kind) return shown;
+        shown.things.push_back({static_cast<bw_sealed_kind>(show.thing.kind), show.thing.id});
+    }
+}
+
+Result<std::vector<BpfThing>> GuardObject::things() const {
+    std::vector<BpfThing> all;
     const auto add = [&](int fd) -> Result<> {
-        const auto thing = BW_TRY(what_is(FdRef(fd)));
-        all.push_back({static_cast<__u32>(thing.kind), thing.id});
+        all.push_back(BW_TRY(what_is(FdRef(fd))));
         return {};
     };
     bpf_map* map = nullptr;
@@ -199,12 +205,18 @@ Result<std::vector<bw_sealed>> GuardObject::things() const {
     return all;
 }
 
+Result<BpfThing> GuardObject::shower() const {
+    return what_is(FdRef(::bpf_program__fd(::bpf_object__find_program_by_name(object_.get(), "show"))));
+}
+
 Result<std::uint32_t> GuardObject::holders(std::uint32_t map) const {
     const bw_sealed key{BW_SEALED_MAP, map};
-    __u32 count = 0;
-    if (::bpf_map_lookup_elem(::bpf_map__fd(::bpf_object__find_map_by_name(object_.get(), "sealed")), &key, &count))
+    struct {
+        __u32 flags, holders, index;
+    } what{};  // struct bw_sealed_what
+    if (::bpf_map_lookup_elem(::bpf_map__fd(::bpf_object__find_map_by_name(object_.get(), "sealed")), &key, &what))
         return fail_errno(fmt::format("map:{} is not sealed", map));
-    return count;
+    return what.holders;
 }
 
 Result<> seal_mount(const std::string& directory, const std::string& path) {

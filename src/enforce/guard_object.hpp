@@ -10,6 +10,7 @@
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "enforce/bpf_thing.hpp"
 #include "shared/guard.h"
 
 struct bpf_object;
@@ -26,15 +27,17 @@ class GuardObject {
     // Everything is loaded, and nothing refused yet. `tasks`: the policy's map of who is in which domain; -1 for none.
     static Result<GuardObject> load(FdRef tasks);
 
-    // Maps, links and texts, in a directory of a bpffs. The links are attached here.
+    // Maps, links, `change` and `show`, in a directory of a bpffs. The links are attached here.
     Result<> pin(const std::string& directory);
     Result<> attach_core(FdRef cgroup);
     // From then on only the programs themselves write to the maps.
     Result<> freeze();
     // Runs `change`.
     Result<> change(const bw_change& what) const;
-    // Ids of the maps, and of the programs.
-    Result<std::vector<bw_sealed>> things() const;
+    // The maps, and the programs.
+    Result<std::vector<BpfThing>> things() const;
+    // The program that everybody may have an fd of.
+    Result<BpfThing> shower() const;
     // How many hold that map: fds and pins, as it was when it was opened by its id the last time.
     Result<std::uint32_t> holders(std::uint32_t map) const;
 
@@ -50,6 +53,13 @@ Result<> detach_core(FdRef cgroup);
 
 // Runs `change` of what is pinned there.
 Result<> change_sealed(const std::string& directory, const bw_change& what);
+
+// What is sealed, of the guard that is pinned there: for everybody who may call bpf().
+struct ShownSeal {
+    bw_guard guard{};
+    std::vector<BpfThing> things;
+};
+Result<ShownSeal> show_sealed(const std::string& directory);
 
 // Has the guard know the mount that `path` is on, and those that it stands on.
 Result<> seal_mount(const std::string& directory, const std::string& path);

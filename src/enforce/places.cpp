@@ -6,7 +6,7 @@
 namespace bpfwarden::enforce {
 
 std::string policy_pins() {
-    return ::access((std::string(sealed_guard) + "/show_guard").c_str(), F_OK) == 0 ? sealed_policy : unsealed_policy;
+    return ::access((std::string(sealed_guard) + "/show").c_str(), F_OK) == 0 ? sealed_policy : unsealed_policy;
 }
 
 }  // namespace bpfwarden::enforce

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/holders.hpp"
 
-#include <bpf/bpf.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -41,12 +39,6 @@ Result<std::map<std::uint32_t, std::uint32_t>> map_pins_in(const std::string& di
         const auto fd = BW_TRY(enforce::open_pin(entry.path()));
         const auto thing = BW_TRY(enforce::what_is(fd));
         if (thing.kind == BW_SEALED_MAP) ++found[thing.id];
-        if (thing.kind != BW_SEALED_LINK) continue;
-        // The iterator of a map holds it as a pin does.
-        bpf_link_info info{};
-        __u32 size = sizeof info;
-        if (::bpf_obj_get_info_by_fd(fd.get(), &info, &size)) return fail_errno("cannot ask about a link");
-        if (info.type == BPF_LINK_TYPE_ITER && info.iter.map.map_id) ++found[info.iter.map.map_id];
     }
     return found;
 }

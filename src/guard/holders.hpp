@@ -16,7 +16,7 @@ namespace bpfwarden::guard {
 
 // By id of the map: how many fds the process has of it.
 std::map<std::uint32_t, std::uint32_t> map_fds_of(pid_t pid);
-// By id of the map: how many pins there are in that directory, and pinned iterators over it.
+// By id of the map: how many pins there are in that directory.
 Result<std::map<std::uint32_t, std::uint32_t>> map_pins_in(const std::string& directory);
 // Processes that /proc shows with an fd of it, but these.
 std::vector<pid_t> processes_with(std::uint32_t map, const std::vector<pid_t>& known);

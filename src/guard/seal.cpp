@@ -94,12 +94,12 @@ static Result<struct stat> stat_of(const std::string& path) {
     return found;
 }
 
-static Result<> seal_thing(const Change& change, BpfThing thing, bool detachable = false) {
+static Result<> seal_thing(const Change& change, BpfThing thing, __u64 flags = 0) {
     return change({.what = BW_CHANGE_SEAL_OBJECT,
                    .kind = static_cast<__u32>(thing.kind),
                    .id = thing.id,
                    .device = 0,
-                   .value = detachable});
+                   .value = flags});
 }
 
 static Result<> seal_device(const Change& change, const std::string& path) {
@@ -120,7 +120,8 @@ static Result<> pin(FdRef fd, const std::string& path) {
 static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
     const auto thing = BW_TRY(enforce::what_is(fd));
     for (const auto& one : BW_TRY(enforce::with_what_it_needs(fd))) {
-        BW_TRY(seal_thing(change, one, one.kind == BW_SEALED_LINK && BW_TRY(enforce::is_detachable(fd))));
+        const bool detachable = one.kind == BW_SEALED_LINK && BW_TRY(enforce::is_detachable(fd));
+        BW_TRY(seal_thing(change, one, detachable ? BW_SEALED_DETACHABLE : 0));
         held.insert(one);
     }
     auto file = enforce::name_of(thing);
@@ -204,13 +205,16 @@ static Result<> refuse_hostile_links() {
     return {};
 }
 
+// Its mounts stay for as long as the machine runs only in the first mount namespace, and the root of cgroup2 is seen
+// only from the first cgroup namespace.
 static Result<> require_first_namespaces(FdRef cgroup) {
     const auto root = BW_TRY(stat_of(fmt::format("/proc/self/fd/{}", cgroup.get())));
-    if (root.st_ino != 1)
-        return fail(Error(Code::failed, "this is not the machine's first cgroup namespace")
-                        .because("the guard is attached to the root of cgroup2, which is not to be seen from here")
-                        .advise("run bpfwarden guard seal outside of containers"));
-    return {};
+    const auto ours = BW_TRY(stat_of("/proc/self/ns/mnt")), first = BW_TRY(stat_of("/proc/1/ns/mnt"));
+    if (root.st_ino == 1 && ours.st_ino == first.st_ino) return {};
+    return fail(Error(Code::failed, "the guard is not sealed from inside other namespaces")
+                    .because(root.st_ino == 1 ? "this is not the mount namespace of process 1"
+                                              : "this is not the machine's first cgroup namespace")
+                    .advise("run bpfwarden guard seal outside of containers"));
 }
 
 // The tmpfs, and on it the bpffs. Gone with the object, unless kept.
@@ -331,7 +335,7 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     const auto lock = BW_TRY(lock_seals());
     const auto cgroup = BW_TRY(enforce::cgroup_root());
     BW_TRY(require_first_namespaces(cgroup));
-    if (const auto now = read_state(); now && now->armed)
+    if (const auto now = read_seal(); now && now->guard.armed)
         return fail(Error(Code::failed, "the guard is sealed already").advise("bpfwarden guard status"));
     // What somebody has left who ended in the middle: nothing of it was armed.
     BW_TRY(enforce::detach_core(cgroup));
@@ -375,10 +379,11 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
         things.insert({static_cast<bw_sealed_kind>(thing.kind), thing.id});
     std::error_code problem;
     for (const auto& entry : fs::directory_iterator(enforce::sealed_guard, problem))
-        if (const auto fd = enforce::open_pin(entry.path()))
-            for (const auto& thing : BW_TRY(enforce::with_what_it_needs(*fd))) things.insert(thing);
+        for (const auto& thing : BW_TRY(enforce::with_what_it_needs(BW_TRY(enforce::open_pin(entry.path())))))
+            things.insert(thing);
     if (policy) things.merge(BW_TRY(move_policy(enforce::unsealed_policy, enforce::sealed_policy)));
-    for (const auto& thing : things) BW_TRY(seal_thing(change, thing));
+    const auto shower = BW_TRY(object.shower());
+    for (const auto& thing : things) BW_TRY(seal_thing(change, thing, thing == shower ? BW_SEALED_OPEN : 0));
     BW_TRY(seal_device(change, enforce::sealed_bpffs));
     BW_TRY(enforce::seal_mount(enforce::sealed_guard, enforce::sealed_bpffs));
     const auto guardian = running_guardian();

@@ -52,7 +52,8 @@ struct Status {
     std::vector<std::string> core;  // hooks whose program is attached to the root of cgroup2, as it was just seen
     std::vector<std::string> rest;
     std::size_t names = 0, file_systems = 0;
-    // What was tried just now, and how it ended; empty for who may change things.
+    bool may_change = false;  // the caller is the updater
+    // What was tried just now, and how it ended; empty for the updater.
     struct Tried {
         std::string what;
         bool refused = false;

@@ -5,7 +5,6 @@
 #include <sys/file.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -17,44 +16,15 @@
 
 namespace bpfwarden::guard {
 
-static std::string text_of(const char* name) {
-    return kernel::read_file(fmt::format("{}/{}", enforce::sealed_guard, name)).value_or("");
-}
-
-std::optional<SealState> read_state() {
-    const auto text = text_of("show_guard");
-    SealState state;
-    unsigned armed = 0;
-    unsigned long long since = 0, attempts = 0, lost = 0;
-    if (std::sscanf(text.c_str(), "%u %u %u %u %llu %llu %llu %u %u", &armed, &state.updater, &state.domain,
-                    &state.device, &since, &attempts, &lost, &state.changer, &state.guardian) != 9)
-        return std::nullopt;
-    state.armed = armed;
-    state.since = since;
-    state.attempts = attempts;
-    state.lost = lost;
-    return state;
-}
-
-std::vector<enforce::BpfThing> read_things() {
-    std::vector<enforce::BpfThing> things;
-    const auto text = text_of("show_sealed");
-    for (const auto line : split(text, '\n')) {
-        unsigned kind = 0, id = 0, holders = 0;
-        if (std::sscanf(std::string(line).c_str(), "%u %u %u", &kind, &id, &holders) == 3)
-            things.push_back({static_cast<bw_sealed_kind>(kind), id});
-    }
-    std::ranges::sort(things);
-    return things;
-}
-
-std::size_t count_lines(const char* name) {
-    const auto text = text_of(name);
-    return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+std::optional<enforce::ShownSeal> read_seal() {
+    auto shown = enforce::show_sealed(enforce::sealed_guard);
+    if (!shown) return std::nullopt;
+    std::ranges::sort(shown->things);
+    return std::move(*shown);
 }
 
 Result<> require_sealed() {
-    if (const auto state = read_state(); state && state->armed) return {};
+    if (const auto seal = read_seal(); seal && seal->guard.armed) return {};
     return fail(Error(Code::not_found, "nothing is sealed").advise("bpfwarden guard seal"));
 }
 

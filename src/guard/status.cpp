@@ -22,20 +22,28 @@ namespace bpfwarden::guard {
 
 namespace fs = std::filesystem;
 
-// Harmless acts of an attacker. Each is what would be done next.
+// A change that is none: whoever may make one is told that there is no such thing.
+static bool may_change() {
+    const auto tried = enforce::change_sealed(enforce::sealed_guard, {});
+    return !tried && tried.error().number() == EINVAL;
+}
+
+// Harmless acts of an attacker. Nothing for who may change things: to them nothing is refused.
 static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& things) {
     std::vector<Status::Tried> tried;
     const auto add = [&](std::string what, bool refused) { tried.push_back({std::move(what), refused}); };
     for (const auto kind : {BW_SEALED_PROG, BW_SEALED_MAP, BW_SEALED_LINK}) {
         const auto thing = std::ranges::find(things, kind, &enforce::BpfThing::kind);
         if (thing == things.end()) continue;
-        add(fmt::format("an fd for {}", enforce::name_of(*thing)), !enforce::open_thing(*thing));
+        const auto fd = enforce::open_thing(*thing);
+        if (fd && may_change()) return {};
+        add(fmt::format("an fd for {}", enforce::name_of(*thing)), !fd);
     }
     // The value that it has.
     const UniqueFd ftrace(::open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC));
     if (ftrace) add("writing kernel.ftrace_enabled", ::write(ftrace.get(), "1", 1) < 0);
     // A name beside the guard's: nothing is lost if it works.
-    const auto from = fmt::format("{}/show_guard", enforce::sealed_guard), to = from + "2";
+    const auto from = fmt::format("{}/show", enforce::sealed_guard), to = from + "2";
     const bool renamed = ::rename(from.c_str(), to.c_str()) == 0;
     if (renamed) ::rename(to.c_str(), from.c_str());
     add("renaming a pin of the guard", !renamed);
@@ -43,24 +51,25 @@ static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& 
 }
 
 Result<std::optional<Status>> status() {
-    const auto state = read_state();
-    if (!state) return std::nullopt;
+    const auto seal = read_seal();
+    if (!seal) return std::nullopt;
+    const auto& state = seal->guard;
     Status found;
-    found.armed = state->armed;
-    found.updater.kind = static_cast<bw_updater>(state->updater);
-    if (state->domain) {
+    found.armed = state.armed;
+    found.updater.kind = static_cast<bw_updater>(state.updater);
+    if (state.domain) {
         // Names are kept beside; the kernel has numbers, which stay the same.
         const auto names = enforce::newest_record().domains;
-        found.updater.domain = state->domain < names.size() ? names[state->domain] : std::to_string(state->domain);
+        found.updater.domain = state.domain < names.size() ? names[state.domain] : std::to_string(state.domain);
     }
-    found.since_ns = state->since;
-    found.attempts = state->attempts;
-    found.lost = state->lost;
-    found.changing = state->changer;
-    found.guardian = state->guardian;
-    found.things = read_things();
-    found.names = count_lines("show_places");
-    found.file_systems = count_lines("show_devices");
+    found.since_ns = state.since;
+    found.attempts = state.number;
+    found.lost = state.lost;
+    found.changing = state.changer;
+    found.guardian = state.guardian;
+    found.things = seal->things;
+    found.names = state.places;
+    found.file_systems = state.devices;
     const auto cgroup = BW_TRY(enforce::cgroup_root());
     // Which of them are ours: fds of what is sealed are given to nobody, so by their ids.
     for (const auto id : BW_TRY(enforce::attached_to_root(cgroup)))
@@ -72,6 +81,7 @@ Result<std::optional<Status>> status() {
             found.rest.push_back(name.substr(5));
     std::ranges::sort(found.rest);
     if (found.armed) found.tried = try_out(found.things);
+    found.may_change = found.armed && found.tried.empty();
     return found;
 }
 
