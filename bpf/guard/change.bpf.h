@@ -63,6 +63,28 @@ static __always_inline int bw_seal_place(const struct bw_change *change, struct 
 	return 0;
 }
 
+static __always_inline int bw_unseal_place(const struct bw_change *change, struct bw_guard *state)
+{
+	struct bw_place key = {.device = change->device, .inode = change->value};
+
+	if (bpf_map_delete_elem(&places, &key))
+		return -ENOENT;
+	state->places--;
+	return 0;
+}
+
+static __always_inline int bw_unseal_device(const struct bw_change *change, struct bw_guard *state)
+{
+	__u32 key = change->device;
+
+	if (key == state->device)
+		return -EINVAL;
+	if (bpf_map_delete_elem(&devices, &key))
+		return -ENOENT;
+	state->devices--;
+	return 0;
+}
+
 static __always_inline int bw_seal_device(const struct bw_change *change, struct bw_guard *state)
 {
 	__u32 key = change->device, one = 1;
@@ -92,8 +114,12 @@ int change(struct bw_change *change)
 		return bw_unseal_object(change, state);
 	case BW_CHANGE_SEAL_PLACE:
 		return bw_seal_place(change, state);
+	case BW_CHANGE_UNSEAL_PLACE:
+		return bw_unseal_place(change, state);
 	case BW_CHANGE_SEAL_DEVICE:
 		return bw_seal_device(change, state);
+	case BW_CHANGE_UNSEAL_DEVICE:
+		return bw_unseal_device(change, state);
 	case BW_CHANGE_ARM:
 		if (change->kind < BW_UPDATER_NOBODY || change->kind > BW_UPDATER_DOMAIN || (change->kind == BW_UPDATER_DOMAIN && !change->id))
 			return -EINVAL;
@@ -125,36 +151,76 @@ int change(struct bw_change *change)
 
 /*
  * Addresses of mounts: of what the calling thread opens, while this is attached, all that it stands on, up to the root. Attached for a moment,
- * by who may change something.
+ * by who may change something; to have them known, or forgotten.
  */
 const volatile __u32 bw_asking; /* the thread */
+const volatile bool bw_forgetting;
 int bw_asked_mounts; /* how many there are; -1: more than BW_MAX_MOUNTS */
+
+static __noinline int bw_keep_mount(__u64 address, bool own)
+{
+	struct bw_kept_mount none = {}, *kept;
+
+	if (!bw_forgetting)
+		bpf_map_update_elem(&mounts, &address, &none, BPF_NOEXIST);
+	kept = bpf_map_lookup_elem(&mounts, &address);
+	if (!kept)
+		return 0;
+	if (own)
+		kept->own += bw_forgetting ? -1 : 1;
+	else
+		kept->below += bw_forgetting ? -1 : 1;
+	if (!kept->own && !kept->below)
+		bpf_map_delete_elem(&mounts, &address);
+	return 0;
+}
+
+static __noinline int bw_keep_point(__u64 address, __u64 parent)
+{
+	struct bw_kept_point none = {.parent = parent}, *kept;
+
+	if (!bw_forgetting)
+		bpf_map_update_elem(&mountpoints, &address, &none, BPF_NOEXIST);
+	kept = bpf_map_lookup_elem(&mountpoints, &address);
+	if (!kept)
+		return 0;
+	kept->count += bw_forgetting ? -1 : 1;
+	if (!kept->count)
+		bpf_map_delete_elem(&mountpoints, &address);
+	return 0;
+}
+
+static __noinline int bw_keep_namespace(__u64 address)
+{
+	__u64 none = 0, *count;
+
+	if (!bw_forgetting)
+		bpf_map_update_elem(&namespaces, &address, &none, BPF_NOEXIST);
+	count = bpf_map_lookup_elem(&namespaces, &address);
+	if (!count)
+		return 0;
+	*count += bw_forgetting ? -1 : 1;
+	if (!*count)
+		bpf_map_delete_elem(&namespaces, &address);
+	return 0;
+}
 
 SEC("?lsm/file_open")
 int BPF_PROG(ask_mounts, struct file *file)
 {
-	struct bw_guard *state = bw_guard();
 	struct mount *mount = bw_mount(file->f_path.mnt), *parent;
-	__u32 flags = BW_MOUNT_OWN;
 
-	if ((__u32)bpf_get_current_pid_tgid() != bw_asking || !state || !bw_may_change())
+	if ((__u32)bpf_get_current_pid_tgid() != bw_asking || !bw_may_change())
 		return 0;
-	if (!state->mount_ns)
-		state->mount_ns = (__u64)BPF_CORE_READ(mount, mnt_ns);
+	bw_keep_namespace((__u64)BPF_CORE_READ(mount, mnt_ns));
 	for (int i = 0; i < BW_MAX_MOUNTS; i++) {
-		__u64 address = (__u64)mount, point = (__u64)BPF_CORE_READ(mount, mnt_mountpoint), under;
-		__u32 *before = bpf_map_lookup_elem(&mounts, &address);
-
-		flags |= before ? *before : 0;
-		bpf_map_update_elem(&mounts, &address, &flags, BPF_ANY);
 		parent = BPF_CORE_READ(mount, mnt_parent);
+		bw_keep_mount((__u64)mount, i == 0);
 		if (!parent || parent == mount) {
 			bw_asked_mounts = i + 1;
 			return 0;
 		}
-		under = (__u64)parent;
-		bpf_map_update_elem(&mountpoints, &point, &under, BPF_ANY);
-		flags = BW_MOUNT_BELOW;
+		bw_keep_point((__u64)BPF_CORE_READ(mount, mnt_mountpoint), (__u64)parent);
 		mount = parent;
 	}
 	bw_asked_mounts = -1;

@@ -86,13 +86,19 @@ static __always_inline struct mount *bw_mount(const struct vfsmount *mnt)
 	return (struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt));
 }
 
-/* BW_MOUNT_*, 0 for a mount that may go. */
-static __always_inline __u32 bw_mount_flags(struct mount *mount)
+/* Null for a mount that may go. */
+static __always_inline const struct bw_kept_mount *bw_kept_mount(struct mount *mount)
 {
 	__u64 address = (__u64)mount;
-	__u32 *flags = bpf_map_lookup_elem(&mounts, &address);
 
-	return flags ? *flags : 0;
+	return bpf_map_lookup_elem(&mounts, &address);
+}
+
+static __always_inline bool bw_is_own(struct mount *mount)
+{
+	const struct bw_kept_mount *kept = bw_kept_mount(mount);
+
+	return kept && kept->own;
 }
 
 /*
@@ -102,20 +108,22 @@ static __always_inline __u32 bw_mount_flags(struct mount *mount)
 static __always_inline bool bw_is_peer(struct mount *mount)
 {
 	__u64 point = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
-	__u64 *parent = bpf_map_lookup_elem(&mountpoints, &point);
+	struct bw_kept_point *kept = bpf_map_lookup_elem(&mountpoints, &point);
+	struct mount *parent;
 	int group;
 
-	if (!parent)
+	if (!kept)
 		return false;
+	parent = (struct mount *)kept->parent;
 	group = BPF_CORE_READ(mount, mnt_parent, mnt_group_id);
-	return group && group == BPF_CORE_READ((struct mount *)*parent, mnt_group_id);
+	return group && group == BPF_CORE_READ(parent, mnt_group_id);
 }
 
-static __always_inline bool bw_in_our_namespace(void)
+static __always_inline bool bw_in_kept_namespace(void)
 {
-	struct bw_guard *state = bw_guard();
+	__u64 address = (__u64)bpf_get_current_task_btf()->nsproxy->mnt_ns;
 
-	return state && state->mount_ns && state->mount_ns == (__u64)bpf_get_current_task_btf()->nsproxy->mnt_ns;
+	return bpf_map_lookup_elem(&namespaces, &address) != NULL;
 }
 
 /*
@@ -127,10 +135,10 @@ int BPF_PROG(core_umount, struct vfsmount *mnt, int flags)
 {
 	struct bw_attempt attempt = {.act = BW_ACT_UMOUNT, .detail = flags};
 	struct mount *mount = bw_mount(mnt);
-	__u32 is = bw_mount_flags(mount);
+	const struct bw_kept_mount *kept = bw_kept_mount(mount);
 
 	/* Without MNT_DETACH what has mounts on it stays. */
-	if (!(is & BW_MOUNT_OWN) && !(is && flags & MNT_DETACH) && !bw_is_peer(mount))
+	if (!(kept && (kept->own || flags & MNT_DETACH)) && !bw_is_peer(mount))
 		return BW_PERMIT;
 	attempt.dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
@@ -143,9 +151,9 @@ int BPF_PROG(core_move_mount, struct path *from, struct path *to)
 	struct mount *mount = bw_mount(from->mnt), *onto = bw_mount(to->mnt);
 
 	attempt.dentry = from->dentry;
-	if (!bw_mount_flags(mount) && !bw_is_peer(mount)) {
+	if (!bw_kept_mount(mount) && !bw_is_peer(mount)) {
 		/* Over ours: it would be seen instead of it. */
-		if (!(bw_mount_flags(onto) & BW_MOUNT_OWN))
+		if (!bw_is_own(onto))
 			return BW_PERMIT;
 		attempt.dentry = to->dentry;
 	}
@@ -157,9 +165,7 @@ SEC("lsm_cgroup/sb_mount")
 int BPF_PROG(core_mount, const char *device, const struct path *path, const char *type, unsigned long flags)
 {
 	struct bw_attempt attempt = {.act = BW_ACT_MOUNT, .detail = flags};
-	bool ours = bw_mount_flags(bw_mount(path->mnt)) & BW_MOUNT_OWN;
-
-	if (!ours && !(flags & MS_MOVE && !(flags & MS_REMOUNT) && !(flags & MS_BIND) && bw_in_our_namespace()))
+	if (!bw_is_own(bw_mount(path->mnt)) && !(flags & MS_MOVE && !(flags & MS_REMOUNT) && !(flags & MS_BIND) && bw_in_kept_namespace()))
 		return BW_PERMIT;
 	attempt.dentry = path->dentry;
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
@@ -170,7 +176,7 @@ int BPF_PROG(core_pivot_root, const struct path *old, const struct path *new)
 {
 	struct bw_attempt attempt = {.act = BW_ACT_PIVOT_ROOT};
 
-	if (!bw_in_our_namespace())
+	if (!bw_in_kept_namespace())
 		return BW_PERMIT;
 	attempt.dentry = old->dentry;
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;

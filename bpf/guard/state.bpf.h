@@ -53,21 +53,29 @@ struct {
 	__type(value, __u32);
 } devices SEC(".maps");
 
-/* By address of struct mount: BW_MOUNT_*. They stay, so another cannot have that address. */
+/* By address of struct mount. They stay, so another cannot have that address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(max_entries, 1024);
 	__type(key, __u64);
-	__type(value, __u32);
+	__type(value, struct bw_kept_mount);
 } mounts SEC(".maps");
 
 /* What these mounts are mounted on: addresses of struct dentry, which a mount holds. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct bw_kept_point);
+} mountpoints SEC(".maps");
+
+/* Mount namespaces that these are in, by address, which cannot be another's for as long as they are: how many are in it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);
 	__type(key, __u64);
-	__type(value, __u64); /* the mount's parent */
-} mountpoints SEC(".maps");
+	__type(value, __u64);
+} namespaces SEC(".maps");
 
 /* The policy's own, where there is one: who is in which domain. */
 struct {

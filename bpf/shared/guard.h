@@ -33,7 +33,6 @@ struct bw_guard {
 	__u32 updater;   /* enum bw_updater */
 	__u32 domain;    /* with BW_UPDATER_DOMAIN */
 	__u32 device;    /* of the guard's own bpffs */
-	__u64 mount_ns;  /* address of the mount namespace that it is mounted in */
 	__u64 since;     /* CLOCK_BOOTTIME, ns */
 	__u64 number;    /* of the last attempt that was told */
 	__u64 lost;      /* attempts that the ring had no room for */
@@ -52,7 +51,9 @@ enum bw_change_what {
 	BW_CHANGE_SEAL_OBJECT = 1, /* kind, id; value: BW_SEALED_* */
 	BW_CHANGE_UNSEAL_OBJECT,
 	BW_CHANGE_SEAL_PLACE,      /* device, value: the inode */
+	BW_CHANGE_UNSEAL_PLACE,
 	BW_CHANGE_SEAL_DEVICE,     /* device: all names there */
+	BW_CHANGE_UNSEAL_DEVICE,
 	BW_CHANGE_ARM,             /* kind: enum bw_updater, id: its domain, device: the guard's own bpffs */
 	BW_CHANGE_DISARM,
 	BW_CHANGE_BEGIN,           /* the caller begins to make things that are to be sealed */
@@ -79,10 +80,17 @@ struct bw_show {
 	struct bw_sealed thing; /* kind 0: there are no more */
 };
 
-/* A mount that must stay where it is: the one with a sealed bpffs, and those that it is mounted on, up to the root. */
-#define BW_MOUNT_OWN    (1u << 0) /* it has a sealed bpffs */
-#define BW_MOUNT_BELOW  (1u << 1) /* one of the others is mounted on it */
-#define BW_MAX_MOUNTS   16        /* on each other */
+/* A mount that must stay where it is: one with a sealed bpffs, or one that such a mount stands on, up to the root. How often it is each. */
+#define BW_MAX_MOUNTS 16 /* on each other */
+struct bw_kept_mount {
+	__u32 own;
+	__u32 below;
+};
+/* What such a mount is mounted on. */
+struct bw_kept_point {
+	__u64 parent; /* address of struct mount */
+	__u64 count;
+};
 
 /* What was tried. */
 enum bw_act {
@@ -133,9 +141,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 88 && sizeof(bw_change) == 24 && sizeof(bw_show) == 104 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 80 && sizeof(bw_change) == 24 && sizeof(bw_show) == 96 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 88 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 104 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 80 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 96 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

@@ -52,6 +52,14 @@ static Result<int> guard_protect(const Args& args) {
     return 0;
 }
 
+static Result<int> guard_release(const Args& args) {
+    const auto others = BW_TRY(others_of(args));
+    if (others.empty())
+        return fail(Error(Code::usage, "there is nothing to release").advise("name it: --pin, --mount or --id"));
+    BW_TRY(guard::release(others));
+    return 0;
+}
+
 static Result<int> guard_unseal(const Args&) {
     BW_TRY(guard::unseal());
     return 0;
@@ -140,6 +148,14 @@ std::vector<Command> guard_commands() {
              "the updater. Needs root, and to be the updater (exit status 4 otherwise).",
          .options = others,
          .run = guard_protect},
+        {.object = "guard",
+         .verb = "release",
+         .summary = "end the protection of what was named to protect or seal",
+         .details =
+             "It is its owner's again. A link that nobody else holds ends. Needs root, and to be the updater (exit "
+             "status 4 otherwise).",
+         .options = others,
+         .run = guard_release},
         {.object = "guard",
          .verb = "status",
          .summary = "say what is sealed, by what it is held, and what was refused when it was tried just now",

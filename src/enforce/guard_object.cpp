@@ -146,7 +146,7 @@ Result<> detach_core(FdRef cgroup) {
 }
 
 Result<> GuardObject::freeze() {
-    for (const char* name : {"guard", "sealed", "listed", "places", "devices", "mounts", "mountpoints"})
+    for (const char* name : {"guard", "sealed", "listed", "places", "devices", "mounts", "mountpoints", "namespaces"})
         if (::bpf_map_freeze(::bpf_map__fd(::bpf_object__find_map_by_name(object_.get(), name))))
             return fail_errno(fmt::format("cannot freeze the guard's map {}", name));
     return {};
@@ -219,7 +219,7 @@ Result<std::uint32_t> GuardObject::holders(std::uint32_t map) const {
     return what.holders;
 }
 
-Result<> seal_mount(const std::string& directory, const std::string& path) {
+Result<> keep_mount(const std::string& directory, const std::string& path, bool keep) {
     const LibbpfWords words;
     std::unique_ptr<struct ::guard, void (*)(struct ::guard*)> object(::guard__open(), &::guard__destroy);
     if (!object) return fail_errno("cannot read the guard's programs");
@@ -227,7 +227,7 @@ Result<> seal_mount(const std::string& directory, const std::string& path) {
     bpf_object__for_each_program(program, object->obj)::bpf_program__set_autoload(program,
                                                                                   program == object->progs.ask_mounts);
     bpf_map* map = nullptr;
-    constexpr std::array<std::string_view, 4> used{"guard", "mounts", "mountpoints", "tasks"};
+    constexpr std::array<std::string_view, 5> used{"guard", "mounts", "mountpoints", "namespaces", "tasks"};
     bpf_object__for_each_map(map, object->obj) {
         const std::string_view name = ::bpf_map__name(map);
         if (is_of_the_compiler(map)) continue;
@@ -240,6 +240,7 @@ Result<> seal_mount(const std::string& directory, const std::string& path) {
             return fail(Error::from_errno(-error, fmt::format("cannot use the guard's map {}", name)));
     }
     object->rodata->bw_asking = static_cast<__u32>(::gettid());
+    object->rodata->bw_forgetting = !keep;
     if (const int error = guard__load(object.get()); error)
         return fail(
             Error::from_errno(-error, "the kernel refuses the program that asks about mounts").because(words.end()));

@@ -61,7 +61,7 @@ struct ShownSeal {
 };
 Result<ShownSeal> show_sealed(const std::string& directory);
 
-// Has the guard know the mount that `path` is on, and those that it stands on.
-Result<> seal_mount(const std::string& directory, const std::string& path);
+// Has the guard know the mount that `path` is on, and those that it stands on; or forget them, as often as it was told.
+Result<> keep_mount(const std::string& directory, const std::string& path, bool keep = true);
 
 }  // namespace bpfwarden::enforce

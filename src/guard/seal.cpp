@@ -102,10 +102,9 @@ static Result<> seal_thing(const Change& change, BpfThing thing, __u64 flags = 0
                    .value = flags});
 }
 
-static Result<> seal_device(const Change& change, const std::string& path) {
+static Result<> change_name(const Change& change, bw_change_what what, const std::string& path) {
     const auto there = BW_TRY(stat_of(path));
-    return change(
-        {.what = BW_CHANGE_SEAL_DEVICE, .kind = 0, .id = 0, .device = kernel_device(there.st_dev), .value = 0});
+    return change({.what = what, .kind = 0, .id = 0, .device = kernel_device(there.st_dev), .value = there.st_ino});
 }
 
 static Result<> pin(FdRef fd, const std::string& path) {
@@ -116,6 +115,10 @@ static Result<> pin(FdRef fd, const std::string& path) {
 // --- others' things
 // ---------------------------------------------------------------------------------------------------
 
+static std::string pin_of(BpfThing thing) {
+    return fmt::format("{}/{}-{}", enforce::sealed_others, enforce::kind_name(thing.kind), thing.id);
+}
+
 // Itself and what it decides by; and a pin of ours holds it, whatever becomes of theirs.
 static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
     const auto thing = BW_TRY(enforce::what_is(fd));
@@ -124,9 +127,7 @@ static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
         BW_TRY(seal_thing(change, one, detachable ? BW_SEALED_DETACHABLE : 0));
         held.insert(one);
     }
-    auto file = enforce::name_of(thing);
-    std::ranges::replace(file, ':', '-');
-    return pin(fd, fmt::format("{}/{}", enforce::sealed_others, file));
+    return pin(fd, pin_of(thing));
 }
 
 static Result<> require_bpffs(const std::string& path) {
@@ -135,6 +136,16 @@ static Result<> require_bpffs(const std::string& path) {
     if (BW_TRY(kernel::file_system_type(place)) == kernel::bpffs_magic) return {};
     return fail(Error(Code::bad_input, fmt::format("{} is not on a bpffs", path))
                     .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
+}
+
+// The pins of a bpffs. What else is there (an iterator's text can be read, and opened as a link) is held like them.
+static Result<std::vector<std::string>> pins_on(const std::string& mount) {
+    std::vector<std::string> found;
+    std::error_code problem;
+    for (const auto& entry : fs::recursive_directory_iterator(mount, problem))
+        if (entry.is_regular_file(problem)) found.push_back(entry.path());
+    if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", mount)));
+    return found;
 }
 
 static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
@@ -146,27 +157,16 @@ static Result<> protect(const Change& change, const Protect& others, Sealed& don
     for (const auto& path : others.pins) {
         BW_TRY(require_bpffs(path));
         BW_TRY_WITHIN(by_pin(path), fmt::format("protecting {}", path));
-        const auto there = BW_TRY(stat_of(path));
-        BW_TRY(change({.what = BW_CHANGE_SEAL_PLACE,
-                       .kind = 0,
-                       .id = 0,
-                       .device = kernel_device(there.st_dev),
-                       .value = there.st_ino}));
+        BW_TRY(change_name(change, BW_CHANGE_SEAL_PLACE, path));
         ++done.names;
     }
     for (const auto& path : others.mounts) {
         BW_TRY(require_bpffs(path));
-        BW_TRY(enforce::seal_mount(enforce::sealed_guard, path));
-        BW_TRY(seal_device(change, path));
+        BW_TRY(enforce::keep_mount(enforce::sealed_guard, path));
+        BW_TRY(change_name(change, BW_CHANGE_SEAL_DEVICE, path));
         ++done.file_systems;
-        std::error_code problem;
-        for (const auto& entry : fs::recursive_directory_iterator(path, problem)) {
-            if (!entry.is_regular_file(problem)) continue;
-            // Texts of iterators are no pins.
-            const auto fd = enforce::open_pin(entry.path());
-            if (fd) BW_TRY_WITHIN(hold(change, *fd, held), fmt::format("protecting {}", entry.path().string()));
-        }
-        if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", path)));
+        for (const auto& pinned : BW_TRY(pins_on(path)))
+            BW_TRY_WITHIN(by_pin(pinned), fmt::format("protecting {}", pinned));
     }
     for (const auto& thing : others.things) {
         const auto fd = BW_TRY(enforce::open_thing(thing));
@@ -175,6 +175,47 @@ static Result<> protect(const Change& change, const Protect& others, Sealed& don
     for (const auto& thing : held)
         ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
     return {};
+}
+
+// What the guard or another thing that is held decides by stays sealed.
+static Result<> let_go(const Change& change, const std::vector<BpfThing>& gone) {
+    std::set<BpfThing> free, kept;
+    for (const auto& thing : gone) {
+        const auto fd = BW_TRY(enforce::open_thing(thing));
+        for (const auto& one : BW_TRY(enforce::with_what_it_needs(fd))) free.insert(one);
+        if (::unlink(pin_of(thing).c_str()) && errno != ENOENT)
+            return fail_errno(fmt::format("cannot remove {}", pin_of(thing)));
+    }
+    for (const char* directory : {enforce::sealed_guard, enforce::sealed_policy, enforce::sealed_others})
+        for (const auto& path : BW_TRY(pins_on(directory)))
+            for (const auto& one : BW_TRY(enforce::with_what_it_needs(BW_TRY(enforce::open_pin(path)))))
+                kept.insert(one);
+    for (const auto& thing : free)
+        if (!kept.contains(thing))
+            BW_TRY(change({.what = BW_CHANGE_UNSEAL_OBJECT,
+                           .kind = static_cast<__u32>(thing.kind),
+                           .id = thing.id,
+                           .device = 0,
+                           .value = 0}));
+    return {};
+}
+
+Result<> release(const Protect& others) {
+    BW_TRY(require_sealed());
+    const auto lock = BW_TRY(lock_seals());
+    const auto change = BW_TRY(change_of_the_sealed());
+    const auto changing = BW_TRY(Changing::begin(change));
+    auto gone = others.things;
+    auto pins = others.pins;
+    for (const auto& path : others.pins) BW_TRY(change_name(change, BW_CHANGE_UNSEAL_PLACE, path));
+    for (const auto& path : others.mounts) {
+        BW_TRY(change_name(change, BW_CHANGE_UNSEAL_DEVICE, path));
+        BW_TRY(enforce::keep_mount(enforce::sealed_guard, path, false));
+        const auto there = BW_TRY(pins_on(path));
+        pins.insert(pins.end(), there.begin(), there.end());
+    }
+    for (const auto& path : pins) gone.push_back(BW_TRY(enforce::what_is(BW_TRY(enforce::open_pin(path)))));
+    return let_go(change, gone);
 }
 
 Result<Sealed> protect(const Protect& others) {
@@ -384,8 +425,8 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     if (policy) things.merge(BW_TRY(move_policy(enforce::unsealed_policy, enforce::sealed_policy)));
     const auto shower = BW_TRY(object.shower());
     for (const auto& thing : things) BW_TRY(seal_thing(change, thing, thing == shower ? BW_SEALED_OPEN : 0));
-    BW_TRY(seal_device(change, enforce::sealed_bpffs));
-    BW_TRY(enforce::seal_mount(enforce::sealed_guard, enforce::sealed_bpffs));
+    BW_TRY(change_name(change, BW_CHANGE_SEAL_DEVICE, enforce::sealed_bpffs));
+    BW_TRY(enforce::keep_mount(enforce::sealed_guard, enforce::sealed_bpffs));
     const auto guardian = running_guardian();
     BW_TRY(require_no_other_holders(object, things,
                                     {enforce::sealed_guard, enforce::sealed_policy, enforce::unsealed_policy},

@@ -38,6 +38,8 @@ struct Sealed {
 Result<Sealed> seal(const Updater& updater, const Protect& others);
 // More of others, by the updater.
 Result<Sealed> protect(const Protect& others);
+// What protect() has sealed is as it was before, by the updater: of things of others what only they decide by, too.
+Result<> release(const Protect& others);
 // By the updater. The policy stays in force, and can be removed by root from then on.
 Result<> unseal();
 

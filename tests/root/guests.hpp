@@ -11,6 +11,8 @@ namespace bpfwarden::test {
 
 // Whether this runs in a guest of tools/lab.
 inline bool emulated() { return std::getenv("BPFWARDEN_KERNEL") != nullptr; }
+// floor, lts or edge.
+inline std::string_view role() { return emulated() ? std::getenv("BPFWARDEN_KERNEL") : ""; }
 
 }  // namespace bpfwarden::test
 

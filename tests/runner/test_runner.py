@@ -188,6 +188,13 @@ class Skips(unittest.TestCase):
                 self.expected(text)
 
 
+class Parts(unittest.TestCase):
+    def test_each_program_is_in_one_suite_of_a_kernel(self):
+        names = ["vm-lts", *(f"vm-lts-{part}" for part in guest.PARTS)]
+        for program, suite in (("systemd", "vm-lts"), ("policy_pins", "vm-lts-policy"), ("attack", "vm-lts-attack"), ("policy", "vm-lts-policy")):
+            self.assertEqual([name for name in names if guest.belongs(program, name)], [suite], program)
+
+
 class Limits(unittest.TestCase):
     def test_a_soak_has_ten_times_as_long_or_what_is_said(self):
         budgets = settings.Budgets({}, {"default": 5, "unit/a": 7}, {"unit/b": 900})

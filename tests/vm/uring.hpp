@@ -42,6 +42,27 @@ class Uring {
         submit(1, 1);
         return result();
     }
+    // 0, or -errno. AT_REMOVEDIR: a directory.
+    int remove(const std::string& path, unsigned flags = 0) {
+        if (!works()) return -errno;
+        auto& entry = next();
+        ask_for(entry, path);
+        entry.opcode = IORING_OP_UNLINKAT;
+        entry.unlink_flags = flags;
+        submit(1, 1);
+        return result();
+    }
+    int rename(const std::string& from, const std::string& to) {
+        if (!works()) return -errno;
+        auto& entry = next();
+        ask_for(entry, from);
+        entry.opcode = IORING_OP_RENAMEAT;
+        entry.len = static_cast<unsigned>(AT_FDCWD);
+        entry.addr2 = reinterpret_cast<std::uintptr_t>(to.c_str());
+        entry.rename_flags = 0;
+        submit(1, 1);
+        return result();
+    }
     // Reads a byte in a worker, which waits for it, then opens `path`.
     void read_then_open(int from, const std::string& path) {
         auto& reading = next();

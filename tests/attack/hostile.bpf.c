@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What attackers load. */
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_tracing.h>
+
+#define EPERM 1
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* The victim's map, put in its place before loading. */
+struct place {
+    __u64 ino, dev;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16);
+    __type(key, struct place);
+    __type(value, __u32);
+} refused SEC(".maps");
+
+/* Who is refused things: a process that is called the_owner. */
+static __always_inline int is_owner(void) {
+    char name[16];
+
+    bpf_get_current_comm(name, sizeof(name));
+    return bpf_strncmp(name, 10, "the_owner") == 0;
+}
+
+SEC("?cgroup/connect4")
+int allow_connect(struct bpf_sock_addr* addr) { return 1; }
+
+SEC("?cgroup/sysctl")
+int override_sysctl(struct bpf_sysctl* sysctl) {
+    bpf_set_retval(0);
+    return 1;
+}
+
+SEC("?lsm_cgroup/file_open")
+int BPF_PROG(override_open, void* file) {
+    bpf_set_retval(0);
+    return 1;
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(allow_open, void* file) { return 0; }
+
+SEC("?lsm/file_open")
+int BPF_PROG(refuse_open, void* file) {
+    if (!is_owner()) return 0;
+    /* Otherwise clang makes a negation of it, whose range 6.12 does not follow. */
+    barrier();
+    return -EPERM;
+}
+
+SEC("?fmod_ret/security_bpf")
+int BPF_PROG(skip_bpf) { return 1; }
+
+SEC("?fmod_ret/security_file_open")
+int BPF_PROG(skip_open) { return is_owner(); }
+
+SEC("?freplace/is_refused")
+int nothing_is_refused(__u64 ino, __u64 dev) { return 0; }
+
+struct bpf_iter__bpf_map_elem {
+    void *meta, *map, *key;
+    __u32* value;
+};
+
+SEC("?iter/bpf_map_elem")
+int clear_each(struct bpf_iter__bpf_map_elem* ctx) {
+    __u32* value = ctx->value;
+
+    if (value) *value = 0;
+    return 0;
+}
+
+static long clear_one(void* map, const void* key, __u32* value, void* unused) {
+    *value = 0;
+    return 0;
+}
+
+SEC("?syscall")
+int clear_all(void* unused) {
+    bpf_for_each_map_elem(&refused, clear_one, NULL, 0);
+    return 0;
+}
+
+/* The same by commands of bpf() that a program gives. */
+struct target {
+    struct place key;
+    __u32 map_id;
+    __s32 result;
+};
+SEC("?syscall")
+int delete_by_commands(struct target* target) {
+    union bpf_attr by_id = {.map_id = target->map_id}, deleted = {};
+    struct place key = target->key;
+    long map = bpf_sys_bpf(BPF_MAP_GET_FD_BY_ID, &by_id, sizeof(by_id));
+
+    target->result = map;
+    if (map < 0) return 0;
+    deleted.map_fd = map;
+    deleted.key = (__u64)(long)&key;
+    target->result = bpf_sys_bpf(BPF_MAP_DELETE_ELEM, &deleted, sizeof(deleted));
+    return 0;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "attack/victim.hpp"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/fd.hpp"
+
+namespace bpfwarden::test {
+
+static const char* name_of(Victim victim) {
+    switch (victim) {
+        case Victim::connect:
+            return "connect";
+        case Victim::bpf:
+            return "bpf";
+        case Victim::sysctl:
+            return "sysctl";
+        case Victim::open:
+        case Victim::open_in_root:
+            break;
+    }
+    return "open";
+}
+
+int load(const World& world, Victim victim) {
+    const bool attached = victim == Victim::sysctl || victim == Victim::open_in_root;
+    std::vector<std::string> words{loader, attached ? "attach" : "load", name_of(victim)};
+    if (!attached) words.push_back(world.place().pins);
+    words.push_back(inner_secrets + "file");
+    return world.execute(words);
+}
+
+static int try_open() {
+    const UniqueFd fd(::open((outer_secrets + "file").c_str(), O_RDONLY | O_CLOEXEC));
+    return fd ? 0 : errno;
+}
+
+static int try_connect() {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(9);
+    to.sin_addr.s_addr = htonl(0x7f00004d);
+    return status_of(::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to));
+}
+
+static int try_stats() {
+    const UniqueFd stats(::bpf_enable_stats(BPF_STATS_RUN_TIME));
+    return stats ? 0 : errno;
+}
+
+static int try_sysctl() {
+    const UniqueFd file(::open("/proc/sys/kernel/printk_ratelimit", O_RDWR | O_CLOEXEC));
+    char text[32];
+    const auto size = ::read(file.get(), text, sizeof text);
+    if (size <= 0) return errno;
+    return status_of(::pwrite(file.get(), text, static_cast<std::size_t>(size), 0));
+}
+
+bool decides(Victim victim) {
+    switch (victim) {
+        case Victim::connect:
+            return try_connect() == EPERM;
+        case Victim::bpf:
+            return try_stats() == EPERM;
+        case Victim::sysctl:
+            return try_sysctl() == EPERM;
+        case Victim::open:
+        case Victim::open_in_root:
+            break;
+    }
+    return try_open() == EPERM;
+}
+
+// Until it does not decide, or the time is over.
+static bool decides_for(Victim victim, std::chrono::milliseconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (decides(victim)) {
+        if (std::chrono::steady_clock::now() > end) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return false;
+}
+
+bool ends(Victim victim) { return !decides_for(victim, std::chrono::seconds(10)); }
+bool stays(Victim victim) { return decides_for(victim, std::chrono::milliseconds(150)); }
+
+void detach_all() {
+    const UniqueFd cgroup(::open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (const auto type : {BPF_CGROUP_SYSCTL, BPF_LSM_CGROUP, BPF_CGROUP_INET4_CONNECT}) {
+        // Without room for the flags, programs of lsm_cgroup are not told.
+        __u32 ids[16], flags[16];
+        LIBBPF_OPTS(bpf_prog_query_opts, found, .prog_ids = ids, .prog_cnt = 16, .prog_attach_flags = flags);
+        if (::bpf_prog_query_opts(cgroup.get(), type, &found))
+            ADD_FAILURE() << "cannot ask what is attached: " << errno;
+        for (__u32 each = 0; each < found.prog_cnt; ++each) {
+            const UniqueFd program(::bpf_prog_get_fd_by_id(ids[each]));
+            // One that a link has attached is refused, and ends with the link.
+            (void)::bpf_prog_detach2(program.get(), cgroup.get(), type);
+        }
+    }
+}
+
+}  // namespace bpfwarden::test
