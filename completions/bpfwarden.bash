@@ -8,7 +8,7 @@ _bpfwarden_verbs() { # of the object $1
     audit) echo 'tail query stats' ;;
     filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
-    guard) echo 'seal protect status unseal' ;;
+    guard) echo 'seal protect release status unseal' ;;
     host) echo 'check' ;;
     policy) echo 'check show explain diff identity apply confirm rollback status remove' ;;
     session) echo 'list show revoke metrics attach' ;;
@@ -47,6 +47,7 @@ _bpfwarden_options() { # of the command "$1"
     'policy remove') echo '--json --help' ;;
     'guard seal') echo '--updater --pin --mount --id --json --help' ;;
     'guard protect') echo '--pin --mount --id --json --help' ;;
+    'guard release') echo '--pin --mount --id --json --help' ;;
     'guard status') echo '--json --help' ;;
     'guard unseal') echo '--json --help' ;;
     'session list') echo '--json --help' ;;
@@ -189,6 +190,9 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'guard protect --pin') echo 'file' ;;
     'guard protect --mount') echo 'file' ;;
     'guard protect --id') echo 'nothing' ;;
+    'guard release --pin') echo 'file' ;;
+    'guard release --mount') echo 'file' ;;
+    'guard release --id') echo 'nothing' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
