@@ -3,49 +3,23 @@
 // (instructions in a guest that counts them). Which policy it is under is the caller's affair.
 //
 //   policy_cost open TURNS FILE…      open() and close() of the files, in turn
-//   policy_cost renamed TURNS FILE    the same of one file, after a rename beside it: nothing that is kept of names
-//   holds any more policy_cost exec TURNS PROGRAM    from spawn to the end of it
+//   policy_cost renamed TURNS FILE    the same of one file, after a rename beside it: nothing kept of names holds
+//   policy_cost exec TURNS PROGRAM    from spawn to the end of it
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <ctime>
-#include <functional>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "least.hpp"
+
 namespace {
 
-constexpr int batches = 5;
-
-double now_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-[[noreturn]] void give_up(const char* what) {
-    std::perror(what);
-    std::exit(1);
-}
-
-// As many again before, for what is kept and for what the kernel itself learns.
-double least(int turns, const std::function<void()>& once) {
-    for (int i = 0; i < turns; ++i) once();
-    double best = std::numeric_limits<double>::max();
-    for (int batch = 0; batch < batches; ++batch) {
-        const double start = now_ns();
-        for (int i = 0; i < turns; ++i) once();
-        best = std::min(best, (now_ns() - start) / turns);
-    }
-    return best;
-}
+using bpfwarden::bench::give_up;
+using bpfwarden::bench::least;
 
 void open_and_close(const char* path) {
     const int file = ::open(path, O_RDONLY | O_CLOEXEC);

@@ -5,6 +5,86 @@
 
 #include "core.bpf.h"
 
+/* --- names: the guard's own, and those of others that were asked for */
+
+static __always_inline bool bw_is_sealed_name(struct dentry *dentry)
+{
+	struct super_block *sb = dentry->d_sb;
+	__u32 device = sb->s_dev;
+	struct bw_place place = {};
+
+	if (sb->s_magic != BPF_FS_MAGIC)
+		return false;
+	if (bpf_map_lookup_elem(&devices, &device))
+		return true;
+	place.device = device;
+	place.inode = BPF_CORE_READ(dentry, d_inode, i_ino);
+	return place.inode && bpf_map_lookup_elem(&places, &place);
+}
+
+/*
+ * In a mount namespace where nothing is mounted on it, a directory can be removed, renamed or replaced, and what is mounted on it in others is
+ * unmounted then.
+ */
+static __always_inline bool bw_is_mountpoint(struct dentry *dentry)
+{
+	__u64 address = (__u64)dentry;
+
+	return bpf_map_lookup_elem(&mountpoints, &address) != NULL;
+}
+
+static __noinline int bw_refuse_name(struct dentry *dentry, __u32 act)
+{
+	struct bw_attempt attempt = {.act = act, .dentry = dentry};
+
+	return bw_refuse(&attempt);
+}
+
+#define S_IFMT	0170000
+#define S_IFDIR 0040000
+
+/* All that bpffs are mounted on are directories, as are those that these stand on. */
+static __always_inline bool bw_is_directory(struct dentry *dentry)
+{
+	struct inode *inode = dentry->d_inode;
+
+	return inode && (inode->i_mode & S_IFMT) == S_IFDIR;
+}
+
+static __noinline int bw_keep_name(struct dentry *dentry, __u32 act)
+{
+	bool kept = bw_is_directory(dentry) && bw_is_mountpoint(dentry);
+
+	return !kept && !bw_is_sealed_name(dentry) ? 0 : bw_refuse_name(dentry, act);
+}
+
+SEC("?lsm/inode_unlink")
+int BPF_PROG(rest_unlink, struct inode *directory, struct dentry *dentry)
+{
+	return bw_is_sealed_name(dentry) ? bw_refuse_name(dentry, BW_ACT_UNLINK) : 0;
+}
+
+SEC("?lsm/inode_rmdir")
+int BPF_PROG(rest_rmdir, struct inode *directory, struct dentry *dentry)
+{
+	return bw_keep_name(dentry, BW_ACT_RMDIR);
+}
+
+/* What is renamed, and what is replaced. */
+SEC("?lsm/inode_rename")
+int BPF_PROG(rest_rename, struct inode *from, struct dentry *dentry, struct inode *to, struct dentry *replaced)
+{
+	int refused;
+
+	/* What nearly every rename is. */
+	if (dentry->d_sb->s_magic != BPF_FS_MAGIC && !bw_is_directory(dentry) && !bw_is_directory(replaced))
+		return 0;
+	refused = bw_keep_name(dentry, BW_ACT_RENAME);
+	return refused ? refused : bw_keep_name(replaced, BW_ACT_RENAME);
+}
+
+/* --- the kernel */
+
 /*
  * All that could write to the kernel's memory behind every check, as lockdown=integrity has it: modules without a signature, kexec, hibernation,
  * /dev/mem, MSRs, ports, PCI and ACPI, memory written by BPF (of the updater, which would run what is written). But debugfs, where nothing
