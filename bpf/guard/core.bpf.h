@@ -167,13 +167,16 @@ int BPF_PROG(core_map, struct bpf_map *map, fmode_t mode)
 }
 
 /*
- * Of programs that were just loaded, too: one that takes the place of a function of a sealed program, and one that writes to the registers of
+ * Of programs that were just loaded, too: one that changes what functions return (see core_bpf), one that takes the place of a function of a sealed program, and one that writes to the registers of
  * whoever it is called for (7.0), as the updater.
  */
-static __always_inline bool bw_is_hostile(const struct bpf_prog_aux *aux)
+static __always_inline bool bw_is_hostile(const struct bpf_prog *prog)
 {
+	const struct bpf_prog_aux *aux = prog->aux;
 	const struct bpf_prog *replaced = aux->dst_prog;
 
+	if (prog->expected_attach_type == BPF_MODIFY_RETURN)
+		return true;
 	if (bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ_BITFIELD(aux, kprobe_write_ctx))
 		return true;
 	return replaced && bw_sealed(BW_SEALED_PROG, replaced->aux->id);
@@ -183,9 +186,14 @@ SEC("lsm_cgroup/bpf_prog")
 int BPF_PROG(core_prog, struct bpf_prog *prog)
 {
 	struct bw_attempt attempt = {.act = BW_ACT_BPF, .detail = BPF_PROG_LOAD};
+	struct bw_guard *state = bw_guard();
 
-	if (bw_is_hostile(prog->aux))
+	if (bw_is_hostile(prog)) {
+		/* Whoever seals looks at all that are there. */
+		if (state && !state->armed && state->changer == bpf_get_current_pid_tgid() >> 32)
+			state->hostile++;
 		return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
+	}
 	return bw_keep_object(BW_SEALED_PROG, prog->aux->id, BW_ACT_GET_PROG, 0);
 }
 
@@ -275,6 +283,9 @@ int BPF_PROG(core_bpf, int command, union bpf_attr *attr)
 			return bw_refuse_command(command, 0, 0);
 		return BW_PERMIT;
 	case BPF_PROG_LOAD:
+		/* Before the guard is armed, what was loaded so far has been looked at. */
+		if (attr->expected_attach_type == BPF_MODIFY_RETURN && bw_is_changing())
+			return BW_DENY;
 		/* It could close fds that kernel threads hold. */
 		if (attr->prog_type == BPF_PROG_TYPE_SYSCALL)
 			return bw_refuse_command(command, 0, 0);

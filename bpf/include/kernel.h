@@ -238,7 +238,10 @@ struct bpf_prog_aux {
 	struct bpf_prog *dst_prog;
 	bool kprobe_write_ctx;
 };
-struct bpf_prog { struct bpf_prog_aux *aux; };
+struct bpf_prog {
+	enum bpf_attach_type expected_attach_type;
+	struct bpf_prog_aux *aux;
+};
 
 #pragma clang attribute pop
 

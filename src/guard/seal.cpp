@@ -231,17 +231,18 @@ Result<Sealed> protect(const Protect& others) {
 // --- the seal
 // ---------------------------------------------------------------------------------------------------------
 
-// Links of fmod_ret programs on the kernel's calls of LSMs would let bpf() pass us by.
-static Result<> refuse_hostile_links() {
-    for (__u32 id = 0; ::bpf_link_get_next_id(id, &id) == 0;) {
-        const UniqueFd link(::bpf_link_get_fd_by_id(id));
-        bpf_link_info info{};
-        __u32 size = sizeof info;
-        if (!link || ::bpf_obj_get_info_by_fd(link.get(), &info, &size)) continue;
-        if (info.type == BPF_LINK_TYPE_TRACING && info.tracing.attach_type == BPF_MODIFY_RETURN)
-            return fail(Error(Code::failed, fmt::format("link:{} changes what kernel functions return", id))
-                            .because("a program of type fmod_ret can have bpf() pass the guard by")
-                            .advise(fmt::format("end whoever holds it: bpftool link show id {}", id)));
+// Programs that could overrule the guard or change its updater's memory, attached or not: whoever has them could do so
+// after the seal. New ones are refused already.
+static Result<> refuse_hostile_programs() {
+    __u32 before = 0;
+    for (__u32 id = 0; ::bpf_prog_get_next_id(id, &id) == 0;) {
+        const UniqueFd program(::bpf_prog_get_fd_by_id(id));  // the guard looks at it
+        const auto hostile = BW_TRY(enforce::show_sealed(enforce::sealed_guard)).guard.hostile;
+        if (hostile == std::exchange(before, hostile)) continue;
+        return fail(Error(Code::failed, fmt::format("prog:{} could overrule the guard", id))
+                        .because("it is of type fmod_ret, which can have bpf() pass every LSM by, or writes to the "
+                                 "registers of the processes it is called for")
+                        .advise(fmt::format("end whoever holds it: bpftool prog show id {}", id)));
     }
     return {};
 }
@@ -387,7 +388,6 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
                                              "guard into success",
                                              ids.front()))
                         .advise("detach them first: bpftool cgroup show /sys/fs/cgroup"));
-    BW_TRY(refuse_hostile_links());
 
     // The lock of policies, so that none is put in force meanwhile.
     const auto policy = enforce::PolicyForce::adopt(enforce::unsealed_policy);
@@ -414,6 +414,7 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     BW_TRY(core.attach(object));
     BW_TRY(object.freeze());
     auto changing = BW_TRY(Changing::begin(change));
+    BW_TRY(refuse_hostile_programs());
 
     std::set<BpfThing> things;
     for (const auto& thing : BW_TRY(object.things()))
