@@ -105,6 +105,7 @@ static Result<int> guard_status(const Args& args) {
     fmt::print("guardian    {}\n",
                found->guardian ? fmt::format("process {}", found->guardian) : "none: attempts wait in the kernel");
     fmt::print("attempts    {}, {} of them lost\n", found->attempts, found->lost);
+    if (found->tried.empty()) fmt::print("tried now   nothing: whoever asks is the updater, and may do all of it\n");
     for (const auto& one : found->tried)
         fmt::print("tried now   {}: {}\n", one.what, one.refused ? "refused" : "NOT refused");
     return 0;

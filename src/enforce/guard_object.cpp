@@ -115,7 +115,7 @@ Result<> GuardObject::pin(const std::string& directory) {
             link.reset(::bpf_program__attach_iter(program, &options));
             path = fmt::format("{}/{}", directory, name);
         } else {
-            link.reset(::bpf_program__attach_lsm(program));
+            link.reset(::bpf_program__attach(program));
             path = fmt::format("{}/link_{}", directory, name);
         }
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
@@ -164,13 +164,15 @@ Result<> GuardObject::freeze() {
     return {};
 }
 
+static Failure refused(int error) {
+    return fail(Error::from_errno(error, "the guard refuses a change")
+                    .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
+}
+
 static Result<> run_change(int program, bw_change what) {
     LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &what, .ctx_size_in = sizeof what);
     if (::bpf_prog_test_run_opts(program, &run)) return fail_errno("cannot run the guard's program");
-    const int error = -static_cast<int>(run.retval);
-    if (error)
-        return fail(Error::from_errno(error, "the guard refuses a change")
-                        .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
+    if (const int error = -static_cast<int>(run.retval)) return refused(error);
     return {};
 }
 
@@ -180,8 +182,14 @@ Result<> GuardObject::change(const bw_change& what) const {
 
 Result<> change_sealed(const std::string& directory, const bw_change& what) {
     const UniqueFd program(::bpf_obj_get((directory + "/change").c_str()));
-    if (!program) return fail_errno("the guard refuses a change");
+    if (!program) return refused(errno);
     return run_change(program.get(), what);
+}
+
+bool may_change(const std::string& directory) {
+    // Who may is told that there is no such change.
+    const auto nothing = change_sealed(directory, {});
+    return !nothing && nothing.error().number() == EINVAL;
 }
 
 Result<std::vector<bw_sealed>> GuardObject::things() const {

@@ -50,6 +50,8 @@ Result<> detach_core(FdRef cgroup);
 
 // Runs `change` of what is pinned there.
 Result<> change_sealed(const std::string& directory, const bw_change& what);
+// Whether it would for this process.
+bool may_change(const std::string& directory);
 
 // Has the guard know the mount that `path` is on, and those that it stands on.
 Result<> seal_mount(const std::string& directory, const std::string& path);

@@ -27,6 +27,7 @@
 #include "guard/seal_state.hpp"
 #include "kernel/file.hpp"
 #include "kernel/mount.hpp"
+#include "kernel/namespace.hpp"
 
 namespace bpfwarden::guard {
 
@@ -130,21 +131,57 @@ static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
 
 static Result<> require_bpffs(const std::string& path) {
     const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!place) return fail_errno(fmt::format("cannot open {}", path));
+    if (!place)
+        return fail(Error::from_errno(errno, fmt::format("cannot open {}", path))
+                        .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
     if (BW_TRY(kernel::file_system_type(place)) == kernel::bpffs_magic) return {};
     return fail(Error(Code::bad_input, fmt::format("{} is not on a bpffs", path))
+                    .because("objects of bpf() have names nowhere else")
                     .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
 }
 
-static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
-    std::set<BpfThing> held;
+static Result<> each_of(const Protect& others, const std::function<Result<>(FdRef)>& visit) {
     const auto by_pin = [&](const std::string& path) -> Result<> {
         const auto fd = BW_TRY(enforce::open_pin(path));
-        return hold(change, fd, held);
+        return visit(fd);
     };
     for (const auto& path : others.pins) {
         BW_TRY(require_bpffs(path));
         BW_TRY_WITHIN(by_pin(path), fmt::format("protecting {}", path));
+    }
+    for (const auto& path : others.mounts) {
+        BW_TRY(require_bpffs(path));
+        std::error_code problem;
+        for (const auto& entry : fs::recursive_directory_iterator(path, problem)) {
+            if (!entry.is_regular_file(problem)) continue;
+            // Texts of iterators are no pins.
+            const auto fd = enforce::open_pin(entry.path());
+            if (fd) BW_TRY_WITHIN(visit(*fd), fmt::format("protecting {}", entry.path().string()));
+        }
+        if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", path)));
+    }
+    for (const auto& thing : others.things) {
+        auto fd = enforce::open_thing(thing);
+        if (!fd) return fail(std::move(fd.error()).advise("bpftool prog show, map show and link show print the ids"));
+        BW_TRY(visit(*fd));
+    }
+    return {};
+}
+
+static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
+    // All are looked at first: if one is nothing that could be sealed, none is.
+    BW_TRY(each_of(others, [](FdRef fd) -> Result<> {
+        BW_TRY(enforce::with_what_it_needs(fd));
+        return {};
+    }));
+    for (const auto& path : others.mounts) {
+        BW_TRY(enforce::seal_mount(enforce::sealed_guard, path));
+        BW_TRY(seal_device(change, path));
+        ++done.file_systems;
+    }
+    std::set<BpfThing> held;
+    BW_TRY(each_of(others, [&](FdRef fd) { return hold(change, fd, held); }));
+    for (const auto& path : others.pins) {
         const auto there = BW_TRY(stat_of(path));
         BW_TRY(change({.what = BW_CHANGE_SEAL_PLACE,
                        .kind = 0,
@@ -153,30 +190,13 @@ static Result<> protect(const Change& change, const Protect& others, Sealed& don
                        .value = there.st_ino}));
         ++done.names;
     }
-    for (const auto& path : others.mounts) {
-        BW_TRY(require_bpffs(path));
-        BW_TRY(enforce::seal_mount(enforce::sealed_guard, path));
-        BW_TRY(seal_device(change, path));
-        ++done.file_systems;
-        std::error_code problem;
-        for (const auto& entry : fs::recursive_directory_iterator(path, problem)) {
-            if (!entry.is_regular_file(problem)) continue;
-            // Texts of iterators are no pins.
-            const auto fd = enforce::open_pin(entry.path());
-            if (fd) BW_TRY_WITHIN(hold(change, *fd, held), fmt::format("protecting {}", entry.path().string()));
-        }
-        if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", path)));
-    }
-    for (const auto& thing : others.things) {
-        const auto fd = BW_TRY(enforce::open_thing(thing));
-        BW_TRY(hold(change, fd, held));
-    }
     for (const auto& thing : held)
         ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
     return {};
 }
 
 Result<Sealed> protect(const Protect& others) {
+    BW_TRY(require_root());
     BW_TRY(require_sealed());
     const auto lock = BW_TRY(lock_seals());
     Sealed done;
@@ -204,13 +224,25 @@ static Result<> refuse_hostile_links() {
     return {};
 }
 
-static Result<> require_first_namespaces(FdRef cgroup) {
-    const auto root = BW_TRY(stat_of(fmt::format("/proc/self/fd/{}", cgroup.get())));
-    if (root.st_ino != 1)
-        return fail(Error(Code::failed, "this is not the machine's first cgroup namespace")
-                        .because("the guard is attached to the root of cgroup2, which is not to be seen from here")
-                        .advise("run bpfwarden guard seal outside of containers"));
-    return {};
+// Soundness: what is mounted in another mount namespace ends with it, and the policy with that; an updater is root of
+// the first user namespace.
+static Result<> require_first_namespaces() {
+    // Their numbers are the same on each start of the machine; that of mounts is not, and the first process is in it.
+    constexpr std::pair<const char*, ino_t> first[] = {
+        {"user", 0xEFFFFFFD}, {"pid", 0xEFFFFFFC}, {"cgroup", 0xEFFFFFFB}};
+    std::string other;
+    for (const auto& [name, number] : first)
+        if (other.empty() && BW_TRY(kernel::own_namespace(name)).inode != number) other = name;
+    if (other.empty()) {
+        const UniqueFd init(::open("/proc/1", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!init) return fail_errno("cannot open /proc/1");
+        if (BW_TRY(kernel::own_namespace("mnt")) != BW_TRY(kernel::namespace_of(init, "mnt"))) other = "mnt";
+    }
+    if (other.empty()) return {};
+    return fail(
+        Error(Code::failed, fmt::format("this is not the machine's first {} namespace", other))
+            .because("what the guard mounts would end with this namespace, and the policy with that")
+            .advise("run bpfwarden guard seal outside of containers, and of services with mounts of their own"));
 }
 
 // The tmpfs, and on it the bpffs. Gone with the object, unless kept.
@@ -311,13 +343,15 @@ static Result<> require_no_other_holders(const enforce::GuardObject& object, con
         for (const auto& [id, count] : BW_TRY(map_pins_in(directory))) expected[id] += count;
     for (const auto pid : known)
         for (const auto& [id, count] : map_fds_of(pid)) expected[id] += count;
+    // An fd that the guardian's was passed on as counts as one with it.
+    auto others = map_holders_but(known);
     for (const auto& thing : things) {
         if (thing.kind != BW_SEALED_MAP) continue;
         BW_TRY(enforce::open_thing(thing));  // the guard counts
         const auto holders = BW_TRY(object.holders(thing.id));
-        if (holders <= expected[thing.id] + 1) continue;
+        if (holders <= expected[thing.id] + 1 && !others.contains(thing.id)) continue;
         std::string who;
-        for (const auto pid : processes_with(thing.id, known)) who += fmt::format(" {}", pid);
+        for (const auto pid : others[thing.id]) who += fmt::format(" {}", pid);
         return fail(Error(Code::failed, fmt::format("somebody else holds {} of the policy", enforce::name_of(thing)))
                         .because(who.empty() ? "no process that /proc shows: a pin elsewhere, or an fd on its way"
                                              : fmt::format("processes{} have it open", who))
@@ -327,10 +361,12 @@ static Result<> require_no_other_holders(const enforce::GuardObject& object, con
 }
 
 Result<Sealed> seal(const Updater& updater, const Protect& others) {
+    BW_TRY(require_root());
     BW_TRY(enforce::require_bpf_lsm());
+    BW_TRY(require_first_namespaces());
     const auto lock = BW_TRY(lock_seals());
     const auto cgroup = BW_TRY(enforce::cgroup_root());
-    BW_TRY(require_first_namespaces(cgroup));
+
     if (const auto now = read_state(); now && now->armed)
         return fail(Error(Code::failed, "the guard is sealed already").advise("bpfwarden guard status"));
     // What somebody has left who ended in the middle: nothing of it was armed.
@@ -410,17 +446,26 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
 }
 
 Result<> unseal() {
+    BW_TRY(require_root());
     BW_TRY(require_sealed());
     const auto lock = BW_TRY(lock_seals());
     const auto cgroup = BW_TRY(enforce::cgroup_root());
     const auto change = BW_TRY(change_of_the_sealed());
-    BW_TRY(change({.what = BW_CHANGE_DISARM, .kind = 0, .id = 0, .device = 0, .value = 0}));
-    if (fs::exists(std::string(enforce::sealed_policy) + "/images")) {
+    const auto changing = BW_TRY(Changing::begin(change));
+    // With the lock of policies. Its pins first: whoever ends here in the middle leaves it in two places, and the next
+    // seal removes only what is not armed.
+    const auto policy = enforce::PolicyForce::adopt(enforce::sealed_policy);
+    if (!policy && policy.error().code() != Code::not_found) return fail(policy.error());
+    if (policy) {
+        remove_pins(enforce::unsealed_policy);
         std::error_code problem;
         fs::create_directories(enforce::unsealed_policy, problem);
+        if (problem)
+            return fail(Error::from_errno(problem.value(), fmt::format("cannot make {}", enforce::unsealed_policy)));
         ::chmod(enforce::unsealed_policy, 0700);
         BW_TRY(move_policy(enforce::sealed_policy, enforce::unsealed_policy));
     }
+    BW_TRY(change({.what = BW_CHANGE_DISARM, .kind = 0, .id = 0, .device = 0, .value = 0}));
     BW_TRY(enforce::detach_core(cgroup));
     Place::remove();
     return {};

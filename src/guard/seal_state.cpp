@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -51,6 +52,13 @@ std::vector<enforce::BpfThing> read_things() {
 std::size_t count_lines(const char* name) {
     const auto text = text_of(name);
     return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+}
+
+Result<> require_root() {
+    if (::geteuid() == 0) return {};
+    return fail(Error(Code::denied, "only root sees what is sealed, and seals")
+                    .because("it is by programs and mounts of the kernel")
+                    .advise("run it as root"));
 }
 
 Result<> require_sealed() {

@@ -26,6 +26,8 @@ std::vector<enforce::BpfThing> read_things();
 // Lines of one of the texts that the guard's programs write.
 std::size_t count_lines(const char* name);
 
+// Others could not even see that something is sealed.
+Result<> require_root();
 // An error with Code::not_found if nothing is sealed.
 Result<> require_sealed();
 // One at a time: held for as long as the fd is open.

@@ -43,6 +43,7 @@ static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& 
 }
 
 Result<std::optional<Status>> status() {
+    BW_TRY(require_root());
     const auto state = read_state();
     if (!state) return std::nullopt;
     Status found;
@@ -71,7 +72,7 @@ Result<std::optional<Status>> status() {
         if (const auto name = entry.path().filename().string(); name.starts_with("link_"))
             found.rest.push_back(name.substr(5));
     std::ranges::sort(found.rest);
-    if (found.armed) found.tried = try_out(found.things);
+    if (found.armed && !enforce::may_change(enforce::sealed_guard)) found.tried = try_out(found.things);
     return found;
 }
 
