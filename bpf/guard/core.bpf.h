@@ -211,7 +211,8 @@ static __always_inline bool bw_is_changing(void)
 {
 	struct bw_guard *state = bw_guard();
 
-	return state && state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until;
+	return state && state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
+	       !bw_is_guardian(state, bpf_get_current_task_btf());
 }
 
 static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)

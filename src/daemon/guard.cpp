@@ -131,7 +131,7 @@ class Guard {
         on_mounts_ = BW_TRY(loop_.on_urgent(mounts_, [this] { name_mounts(); }));
         // A change that is under way ends first: until then nobody can say what is in force.
         BW_TRY(look(enforce::PolicyForce::adopt()));
-        if (generation_ == 0) {
+        if (generation_ == 0 && !shut_out_) {
             apply(policies);
             BW_TRY(look(enforce::PolicyForce::adopt()));
         }
@@ -149,6 +149,7 @@ class Guard {
     std::uint32_t generation() const { return generation_; }
     // Whether there were policies for the start that are not in force now.
     bool refused() const { return refused_; }
+    bool is_shut_out() const { return shut_out_; }
 
   private:
     // Once a second: a bpffs tells nobody that something was pinned or removed.
@@ -175,7 +176,8 @@ class Guard {
             tampers_.reset();
             return;
         }
-        if (tampers_ || refused_ring_ == ring.st_ino) return;
+        // Until the seal is complete nobody but who makes it gets anything of it.
+        if (tampers_ || refused_ring_ == ring.st_ino || enforce::policy_pins() != enforce::sealed_policy) return;
         auto opened = enforce::TamperEvents::open();
         if (!opened) {
             refused_ring_ = ring.st_ino;
@@ -188,20 +190,35 @@ class Guard {
             complain(watch.error());
     }
 
+    // The policy was sealed before this process was there, for another. Told once: it stays so until the seal ends.
+    bool is_shut_out(const Error& error) {
+        if (error.code() != Code::denied || enforce::policy_pins() != enforce::sealed_policy) return false;
+        if (!std::exchange(shut_out_, true))
+            complain(Error(Code::denied, "the policy in force is sealed, and its events are not for this process")
+                         .because("the seal is older than this process: what is refused, and what is tried against "
+                                  "the seal, waits in the kernel as far as there is room")
+                         .advise("bpfwarden guard status counts what was tried"));
+        return true;
+    }
+
     // Is another policy in force than before?
     Result<> look(Result<std::optional<enforce::PolicyForce>> adopted) {
         if (!adopted) {
+            if (is_shut_out(adopted.error())) return {};
             if (adopted.error().code() != Code::not_found) return fail(std::move(adopted).error());
             let_go();
             return {};
         }
+        shut_out_ = false;
         if (!*adopted) return {};  // somebody changes it at the moment
         auto& force = **adopted;
         struct stat ring{};
         if (::stat(fmt::format("{}/denials", enforce::policy_pins()).c_str(), &ring) != 0)
             return fail_errno("cannot find the ring of events");
-        if (!events_ || ring.st_ino != ring_) {
-            let_go();
+        if (const auto pins = enforce::policy_pins(); !events_ || ring.st_ino != ring_) {
+            // A seal has the same policy elsewhere.
+            let_go(events_ && pins != pins_);
+            pins_ = pins;
             events_ = BW_TRY(enforce::PolicyEvents::open());
             ring_ = ring.st_ino;
             const auto read = [this] { drain_some(); };
@@ -231,7 +248,7 @@ class Guard {
     }
 
     // The pins are gone; what waits in the rings is there for as long as they are open.
-    void let_go() {
+    void let_go(bool moved = false) {
         if (events_) {
             drain();
             events_->tell_losses(log_);
@@ -239,7 +256,7 @@ class Guard {
         on_denials_ = {};
         on_others_ = {};
         events_.reset();
-        if (generation_) tell_of(0);
+        if (generation_ && !moved) tell_of(0);
     }
 
     // Not all at once: under a flood the loop has other things to do as well.
@@ -262,7 +279,7 @@ class Guard {
                 named_at_ = monotonic_ns();
             } else if (adopted) {
                 later = true;
-            } else if (adopted.error().code() != Code::not_found) {
+            } else if (!is_shut_out(adopted.error()) && adopted.error().code() != Code::not_found) {
                 complain(adopted.error());
             }
         }
@@ -315,8 +332,10 @@ class Guard {
     std::optional<enforce::TamperEvents> tampers_;
     ino_t refused_ring_ = 0;
     ino_t ring_ = 0;
+    std::string pins_;
     std::uint32_t generation_ = 0;
     bool refused_ = false;
+    bool shut_out_ = false;
     UniqueFd mounts_;
     std::uint64_t named_at_ = 0;
     broker::EventLoop::Watch on_denials_, on_others_, on_mounts_, on_tampers_, timer_, again_;
@@ -363,7 +382,9 @@ Result<int> serve(const Options& options) {
         return not_in_force;
     }
     ::sd_notify(0, "READY=1");
-    if (guard.generation())
+    if (guard.is_shut_out())
+        fmt::print(stderr, "bpfwarden-guard: a sealed policy is in force\n");
+    else if (guard.generation())
         fmt::print(stderr, "bpfwarden-guard: generation {} is in force\n", guard.generation());
     else
         fmt::print(stderr, "bpfwarden-guard: no policy is in force\n");

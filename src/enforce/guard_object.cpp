@@ -104,7 +104,7 @@ Result<> GuardObject::pin(const std::string& directory) {
                 return fail_errno(fmt::format("cannot pin {}", path));
             continue;
         }
-        const LinkOwner link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
+        const LinkOwner link(::bpf_program__attach(program), &::bpf_link__destroy);
         const auto path = fmt::format("{}/link_{}", directory, name);
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
@@ -152,6 +152,11 @@ Result<> GuardObject::freeze() {
     return {};
 }
 
+static Failure refused(int error) {
+    return fail(Error::from_errno(error, "the guard refuses a change")
+                    .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
+}
+
 // Runs it on `what`, which is the answer then: the kernel writes it back.
 template <class What>
 static Result<int> run(int program, What& what) {
@@ -161,10 +166,7 @@ static Result<int> run(int program, What& what) {
 }
 
 static Result<> run_change(int program, bw_change what) {
-    const int error = BW_TRY(run(program, what));
-    if (error)
-        return fail(Error::from_errno(error, "the guard refuses a change")
-                        .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
+    if (const int error = BW_TRY(run(program, what))) return refused(error);
     return {};
 }
 
@@ -174,20 +176,43 @@ Result<> GuardObject::change(const bw_change& what) const {
 
 Result<> change_sealed(const std::string& directory, const bw_change& what) {
     const UniqueFd program(::bpf_obj_get((directory + "/change").c_str()));
-    if (!program) return fail_errno("the guard refuses a change");
+    if (!program) return refused(errno);
     return run_change(program.get(), what);
 }
 
-Result<ShownSeal> show_sealed(const std::string& directory) {
-    const UniqueFd program(::bpf_obj_get((directory + "/show").c_str()));
+bool may_change(const std::string& directory) {
+    // Who may is told that there is no such change.
+    const auto nothing = change_sealed(directory, {});
+    return !nothing && nothing.error().number() == EINVAL;
+}
+
+static Result<bw_show> show(FdRef program, __u32 index) {
+    bw_show asked{};
+    asked.index = index;
+    if (const int error = BW_TRY(run(program.get(), asked)))
+        return fail(Error::from_errno(error, "cannot ask the guard what is sealed"));
+    return asked;
+}
+
+static Result<UniqueFd> shower_of(const std::string& directory) {
+    UniqueFd program(::bpf_obj_get((directory + "/show").c_str()));
     if (!program) return fail_errno("cannot ask the guard what is sealed");
+    return program;
+}
+
+Result<bw_guard> guard_state(const std::string& directory) {
+    const auto program = BW_TRY(shower_of(directory));
+    return BW_TRY(show(program, 0)).guard;
+}
+
+Result<ShownSeal> show_sealed(const std::string& directory) {
+    const auto program = BW_TRY(shower_of(directory));
     ShownSeal shown;
-    for (bw_show show{};; ++show.index) {
-        if (const int error = BW_TRY(run(program.get(), show)))
-            return fail(Error::from_errno(error, "cannot ask the guard what is sealed"));
-        shown.guard = show.guard;
-        if (!show.thing.kind) return shown;
-        shown.things.push_back({static_cast<bw_sealed_kind>(show.thing.kind), show.thing.id});
+    for (__u32 index = 0;; ++index) {
+        const auto answer = BW_TRY(show(program, index));
+        shown.guard = answer.guard;
+        if (!answer.thing.kind) return shown;
+        shown.things.push_back({static_cast<bw_sealed_kind>(answer.thing.kind), answer.thing.id});
     }
 }
 

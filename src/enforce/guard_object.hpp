@@ -53,8 +53,12 @@ Result<> detach_core(FdRef cgroup);
 
 // Runs `change` of what is pinned there.
 Result<> change_sealed(const std::string& directory, const bw_change& what);
+// Whether it would for this process.
+bool may_change(const std::string& directory);
 
-// What is sealed, of the guard that is pinned there: for everybody who may call bpf().
+// Of the guard that is pinned there.
+Result<bw_guard> guard_state(const std::string& directory);
+// The same and what is sealed: for everybody who may call bpf().
 struct ShownSeal {
     bw_guard guard{};
     std::vector<BpfThing> things;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enforce/places.hpp"
 
-#include <unistd.h>
+#include "enforce/guard_object.hpp"
 
 namespace bpfwarden::enforce {
 
+// Whoever seals or unseals may have ended in the middle: the policy is where the guard's own word says, not where pins
+// are.
 std::string policy_pins() {
-    return ::access((std::string(sealed_guard) + "/show").c_str(), F_OK) == 0 ? sealed_policy : unsealed_policy;
+    const auto state = guard_state(sealed_guard);
+    return state && state->armed ? sealed_policy : unsealed_policy;
 }
 
 }  // namespace bpfwarden::enforce

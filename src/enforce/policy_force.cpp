@@ -103,9 +103,16 @@ PolicyForce::PolicyForce(PolicyForce&&) noexcept = default;
 PolicyForce& PolicyForce::operator=(PolicyForce&&) noexcept = default;
 PolicyForce::~PolicyForce() = default;
 
+static Failure cannot_open(int error, const std::string& pins, const char* name) {
+    if (error == EPERM && pins == sealed_policy)
+        return fail(Error::from_errno(error, "the policy is sealed")
+                        .advise("it is read and changed by who the seal names as its updater: bpfwarden guard status"));
+    return fail_errno(error, fmt::format("cannot open the policy's map {}/{}", pins, name));
+}
+
 Result<MapFd> PolicyForce::map(const char* name) const {
     MapFd fd(::bpf_obj_get(fmt::format("{}/{}", pins_, name).c_str()));
-    if (!fd) return fail_errno(fmt::format("cannot open the policy's map {}/{}", pins_, name));
+    if (!fd) return cannot_open(errno, pins_, name);
     return fd;
 }
 
@@ -133,7 +140,7 @@ static Result<bool> has_image(const std::string& pins) {
     const MapFd images(::bpf_obj_get((pins + "/images").c_str()));
     if (!images) {
         if (errno == ENOENT) return false;
-        return fail_errno(fmt::format("cannot open the policy's map {}/images", pins));
+        return cannot_open(errno, pins, "images");
     }
     for (const __u32 slot : {0U, 1U}) {
         __u32 id = 0;

@@ -43,8 +43,8 @@ Result<std::map<std::uint32_t, std::uint32_t>> map_pins_in(const std::string& di
     return found;
 }
 
-std::vector<pid_t> processes_with(std::uint32_t map, const std::vector<pid_t>& known) {
-    std::vector<pid_t> found;
+std::map<std::uint32_t, std::vector<pid_t>> map_holders_but(const std::vector<pid_t>& known) {
+    std::map<std::uint32_t, std::vector<pid_t>> found;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
         const auto name = entry.path().filename().string();
@@ -52,7 +52,7 @@ std::vector<pid_t> processes_with(std::uint32_t map, const std::vector<pid_t>& k
         const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
         if (error != std::errc() || end != name.data() + name.size() || std::ranges::find(known, pid) != known.end())
             continue;
-        if (map_fds_of(pid).contains(map)) found.push_back(pid);
+        for (const auto& [id, count] : map_fds_of(pid)) found[id].push_back(pid);
     }
     return found;
 }

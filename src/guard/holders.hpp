@@ -18,7 +18,7 @@ namespace bpfwarden::guard {
 std::map<std::uint32_t, std::uint32_t> map_fds_of(pid_t pid);
 // By id of the map: how many pins there are in that directory.
 Result<std::map<std::uint32_t, std::uint32_t>> map_pins_in(const std::string& directory);
-// Processes that /proc shows with an fd of it, but these.
-std::vector<pid_t> processes_with(std::uint32_t map, const std::vector<pid_t>& known);
+// Of all processes that /proc shows but these: by id of the map, who has an fd of it.
+std::map<std::uint32_t, std::vector<pid_t>> map_holders_but(const std::vector<pid_t>& known);
 
 }  // namespace bpfwarden::guard

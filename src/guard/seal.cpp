@@ -27,6 +27,7 @@
 #include "guard/seal_state.hpp"
 #include "kernel/file.hpp"
 #include "kernel/mount.hpp"
+#include "kernel/namespace.hpp"
 
 namespace bpfwarden::guard {
 
@@ -132,9 +133,12 @@ static Result<> hold(const Change& change, FdRef fd, std::set<BpfThing>& held) {
 
 static Result<> require_bpffs(const std::string& path) {
     const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!place) return fail_errno(fmt::format("cannot open {}", path));
+    if (!place)
+        return fail(Error::from_errno(errno, fmt::format("cannot open {}", path))
+                        .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
     if (BW_TRY(kernel::file_system_type(place)) == kernel::bpffs_magic) return {};
     return fail(Error(Code::bad_input, fmt::format("{} is not on a bpffs", path))
+                    .because("objects of bpf() have names nowhere else")
                     .advise("name a pin (--pin), or where a bpffs is mounted (--mount)"));
 }
 
@@ -148,29 +152,44 @@ static Result<std::vector<std::string>> pins_on(const std::string& mount) {
     return found;
 }
 
-static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
-    std::set<BpfThing> held;
+static Result<> each_of(const Protect& others, const std::function<Result<>(FdRef)>& visit) {
     const auto by_pin = [&](const std::string& path) -> Result<> {
         const auto fd = BW_TRY(enforce::open_pin(path));
-        return hold(change, fd, held);
+        return visit(fd);
     };
     for (const auto& path : others.pins) {
         BW_TRY(require_bpffs(path));
         BW_TRY_WITHIN(by_pin(path), fmt::format("protecting {}", path));
-        BW_TRY(change_name(change, BW_CHANGE_SEAL_PLACE, path));
-        ++done.names;
     }
     for (const auto& path : others.mounts) {
         BW_TRY(require_bpffs(path));
-        BW_TRY(enforce::keep_mount(enforce::sealed_guard, path));
-        BW_TRY(change_name(change, BW_CHANGE_SEAL_DEVICE, path));
-        ++done.file_systems;
         for (const auto& pinned : BW_TRY(pins_on(path)))
             BW_TRY_WITHIN(by_pin(pinned), fmt::format("protecting {}", pinned));
     }
     for (const auto& thing : others.things) {
-        const auto fd = BW_TRY(enforce::open_thing(thing));
-        BW_TRY(hold(change, fd, held));
+        auto fd = enforce::open_thing(thing);
+        if (!fd) return fail(std::move(fd.error()).advise("bpftool prog show, map show and link show print the ids"));
+        BW_TRY(visit(*fd));
+    }
+    return {};
+}
+
+static Result<> protect(const Change& change, const Protect& others, Sealed& done) {
+    // All are looked at first: if one is nothing that could be sealed, none is.
+    BW_TRY(each_of(others, [](FdRef fd) -> Result<> {
+        BW_TRY(enforce::with_what_it_needs(fd));
+        return {};
+    }));
+    for (const auto& path : others.mounts) {
+        BW_TRY(enforce::keep_mount(enforce::sealed_guard, path));
+        BW_TRY(change_name(change, BW_CHANGE_SEAL_DEVICE, path));
+        ++done.file_systems;
+    }
+    std::set<BpfThing> held;
+    BW_TRY(each_of(others, [&](FdRef fd) { return hold(change, fd, held); }));
+    for (const auto& path : others.pins) {
+        BW_TRY(change_name(change, BW_CHANGE_SEAL_PLACE, path));
+        ++done.names;
     }
     for (const auto& thing : held)
         ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
@@ -219,6 +238,7 @@ Result<> release(const Protect& others) {
 }
 
 Result<Sealed> protect(const Protect& others) {
+    BW_TRY(require_root());
     BW_TRY(require_sealed());
     const auto lock = BW_TRY(lock_seals());
     Sealed done;
@@ -237,7 +257,7 @@ static Result<> refuse_hostile_programs() {
     __u32 before = 0;
     for (__u32 id = 0; ::bpf_prog_get_next_id(id, &id) == 0;) {
         const UniqueFd program(::bpf_prog_get_fd_by_id(id));  // the guard looks at it
-        const auto hostile = BW_TRY(enforce::show_sealed(enforce::sealed_guard)).guard.hostile;
+        const auto hostile = BW_TRY(enforce::guard_state(enforce::sealed_guard)).hostile;
         if (hostile == std::exchange(before, hostile)) continue;
         return fail(Error(Code::failed, fmt::format("prog:{} could overrule the guard", id))
                         .because("it is of type fmod_ret, which can have bpf() pass every LSM by, or writes to the "
@@ -247,16 +267,25 @@ static Result<> refuse_hostile_programs() {
     return {};
 }
 
-// Its mounts stay for as long as the machine runs only in the first mount namespace, and the root of cgroup2 is seen
-// only from the first cgroup namespace.
-static Result<> require_first_namespaces(FdRef cgroup) {
-    const auto root = BW_TRY(stat_of(fmt::format("/proc/self/fd/{}", cgroup.get())));
-    const auto ours = BW_TRY(stat_of("/proc/self/ns/mnt")), first = BW_TRY(stat_of("/proc/1/ns/mnt"));
-    if (root.st_ino == 1 && ours.st_ino == first.st_ino) return {};
-    return fail(Error(Code::failed, "the guard is not sealed from inside other namespaces")
-                    .because(root.st_ino == 1 ? "this is not the mount namespace of process 1"
-                                              : "this is not the machine's first cgroup namespace")
-                    .advise("run bpfwarden guard seal outside of containers"));
+// Soundness: what is mounted in another mount namespace ends with it, and the policy with that; an updater is root of
+// the first user namespace.
+static Result<> require_first_namespaces() {
+    // Their numbers are the same on each start of the machine; that of mounts is not, and the first process is in it.
+    constexpr std::pair<const char*, ino_t> first[] = {
+        {"user", 0xEFFFFFFD}, {"pid", 0xEFFFFFFC}, {"cgroup", 0xEFFFFFFB}};
+    std::string other;
+    for (const auto& [name, number] : first)
+        if (other.empty() && BW_TRY(kernel::own_namespace(name)).inode != number) other = name;
+    if (other.empty()) {
+        const UniqueFd init(::open("/proc/1", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!init) return fail_errno("cannot open /proc/1");
+        if (BW_TRY(kernel::own_namespace("mnt")) != BW_TRY(kernel::namespace_of(init, "mnt"))) other = "mnt";
+    }
+    if (other.empty()) return {};
+    return fail(
+        Error(Code::failed, fmt::format("this is not the machine's first {} namespace", other))
+            .because("what the guard mounts would end with this namespace, and the policy with that")
+            .advise("run bpfwarden guard seal outside of containers, and of services with mounts of their own"));
 }
 
 // The tmpfs, and on it the bpffs. Gone with the object, unless kept.
@@ -357,13 +386,15 @@ static Result<> require_no_other_holders(const enforce::GuardObject& object, con
         for (const auto& [id, count] : BW_TRY(map_pins_in(directory))) expected[id] += count;
     for (const auto pid : known)
         for (const auto& [id, count] : map_fds_of(pid)) expected[id] += count;
+    // An fd that the guardian's was passed on as counts as one with it.
+    auto others = map_holders_but(known);
     for (const auto& thing : things) {
         if (thing.kind != BW_SEALED_MAP) continue;
         BW_TRY(enforce::open_thing(thing));  // the guard counts
         const auto holders = BW_TRY(object.holders(thing.id));
-        if (holders <= expected[thing.id] + 1) continue;
+        if (holders <= expected[thing.id] + 1 && !others.contains(thing.id)) continue;
         std::string who;
-        for (const auto pid : processes_with(thing.id, known)) who += fmt::format(" {}", pid);
+        for (const auto pid : others[thing.id]) who += fmt::format(" {}", pid);
         return fail(Error(Code::failed, fmt::format("somebody else holds {} of the policy", enforce::name_of(thing)))
                         .because(who.empty() ? "no process that /proc shows: a pin elsewhere, or an fd on its way"
                                              : fmt::format("processes{} have it open", who))
@@ -373,10 +404,12 @@ static Result<> require_no_other_holders(const enforce::GuardObject& object, con
 }
 
 Result<Sealed> seal(const Updater& updater, const Protect& others) {
+    BW_TRY(require_root());
     BW_TRY(enforce::require_bpf_lsm());
+    BW_TRY(require_first_namespaces());
     const auto lock = BW_TRY(lock_seals());
     const auto cgroup = BW_TRY(enforce::cgroup_root());
-    BW_TRY(require_first_namespaces(cgroup));
+
     if (const auto now = read_seal(); now && now->guard.armed)
         return fail(Error(Code::failed, "the guard is sealed already").advise("bpfwarden guard status"));
     // What somebody has left who ended in the middle: nothing of it was armed.
@@ -457,17 +490,26 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
 }
 
 Result<> unseal() {
+    BW_TRY(require_root());
     BW_TRY(require_sealed());
     const auto lock = BW_TRY(lock_seals());
     const auto cgroup = BW_TRY(enforce::cgroup_root());
     const auto change = BW_TRY(change_of_the_sealed());
-    BW_TRY(change({.what = BW_CHANGE_DISARM, .kind = 0, .id = 0, .device = 0, .value = 0}));
-    if (fs::exists(std::string(enforce::sealed_policy) + "/images")) {
+    const auto changing = BW_TRY(Changing::begin(change));
+    // With the lock of policies. Its pins first: whoever ends here in the middle leaves it in two places, and the next
+    // seal removes only what is not armed.
+    const auto policy = enforce::PolicyForce::adopt(enforce::sealed_policy);
+    if (!policy && policy.error().code() != Code::not_found) return fail(policy.error());
+    if (policy) {
+        remove_pins(enforce::unsealed_policy);
         std::error_code problem;
         fs::create_directories(enforce::unsealed_policy, problem);
+        if (problem)
+            return fail(Error::from_errno(problem.value(), fmt::format("cannot make {}", enforce::unsealed_policy)));
         ::chmod(enforce::unsealed_policy, 0700);
         BW_TRY(move_policy(enforce::sealed_policy, enforce::unsealed_policy));
     }
+    BW_TRY(change({.what = BW_CHANGE_DISARM, .kind = 0, .id = 0, .device = 0, .value = 0}));
     BW_TRY(enforce::detach_core(cgroup));
     Place::remove();
     return {};

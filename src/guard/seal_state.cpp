@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -21,6 +22,13 @@ std::optional<enforce::ShownSeal> read_seal() {
     if (!shown) return std::nullopt;
     std::ranges::sort(shown->things);
     return std::move(*shown);
+}
+
+Result<> require_root() {
+    if (::geteuid() == 0) return {};
+    return fail(Error(Code::denied, "only root sees what is sealed, and seals")
+                    .because("it is by programs and mounts of the kernel")
+                    .advise("run it as root"));
 }
 
 Result<> require_sealed() {

@@ -16,6 +16,8 @@ namespace bpfwarden::guard {
 // Nothing where there is no seal.
 std::optional<enforce::ShownSeal> read_seal();
 
+// Others could not even see that something is sealed.
+Result<> require_root();
 // An error with Code::not_found if nothing is sealed.
 Result<> require_sealed();
 // One at a time: held for as long as the fd is open.

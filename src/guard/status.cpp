@@ -22,13 +22,7 @@ namespace bpfwarden::guard {
 
 namespace fs = std::filesystem;
 
-// A change that is none: whoever may make one is told that there is no such thing.
-static bool may_change() {
-    const auto tried = enforce::change_sealed(enforce::sealed_guard, {});
-    return !tried && tried.error().number() == EINVAL;
-}
-
-// Harmless acts of an attacker. Nothing for who may change things: to them nothing is refused.
+// Harmless acts of an attacker. Each is what would be done next.
 static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& things) {
     std::vector<Status::Tried> tried;
     const auto add = [&](std::string what, bool refused) { tried.push_back({std::move(what), refused}); };
@@ -36,7 +30,6 @@ static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& 
         const auto thing = std::ranges::find(things, kind, &enforce::BpfThing::kind);
         if (thing == things.end()) continue;
         const auto fd = enforce::open_thing(*thing);
-        if (fd && may_change()) return {};
         add(fmt::format("an fd for {}", enforce::name_of(*thing)), !fd);
     }
     // The value that it has.
@@ -51,6 +44,7 @@ static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& 
 }
 
 Result<std::optional<Status>> status() {
+    BW_TRY(require_root());
     const auto seal = read_seal();
     if (!seal) return std::nullopt;
     const auto& state = seal->guard;
@@ -80,8 +74,8 @@ Result<std::optional<Status>> status() {
         if (const auto name = entry.path().filename().string(); name.starts_with("link_"))
             found.rest.push_back(name.substr(5));
     std::ranges::sort(found.rest);
-    if (found.armed) found.tried = try_out(found.things);
-    found.may_change = found.armed && found.tried.empty();
+    found.may_change = found.armed && enforce::may_change(enforce::sealed_guard);
+    if (found.armed && !found.may_change) found.tried = try_out(found.things);
     return found;
 }
 
