@@ -31,6 +31,19 @@ int make_stage() {
                  [] { return ::mkdir(on_stage.c_str(), 0700); });
 }
 
+int back_and_forth(const std::function<int()>& in_the_first) {
+    const int first = ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (const int status = second_namespace()) return status;
+    const int second = ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    return steps([&] { return ::setns(first, CLONE_NEWNS); }, in_the_first,
+                 [&] { return ::setns(second, CLONE_NEWNS); });
+}
+
+int set_propagation(const std::string& mount, unsigned long propagation) {
+    mount_attr attributes{.attr_set = 0, .attr_clr = 0, .propagation = propagation, .userns_fd = 0};
+    return ::mount_setattr(AT_FDCWD, mount.c_str(), 0, &attributes, sizeof attributes);
+}
+
 // Goes through all numbers, as whoever looks for it does. What is refused on the way is told if nothing fits.
 template <class Info>
 static int newest(int (*next)(__u32, __u32*), int (*open)(__u32), const std::function<bool(const Info&)>& fits) {
@@ -74,6 +87,14 @@ int link_by_id(const std::string& name) {
 
 int root_cgroup() { return ::open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
 
+int attached_to_root(int type) {
+    __u32 ids[16], flags[16];
+    LIBBPF_OPTS(bpf_prog_query_opts, found, .prog_ids = ids, .prog_cnt = 16, .prog_attach_flags = flags);
+    if (::bpf_prog_query_opts(root_cgroup(), static_cast<bpf_attach_type>(type), &found)) return -1;
+    if (found.prog_cnt == 0) return errno = ENOENT, -1;
+    return ::bpf_prog_get_fd_by_id(ids[0]);
+}
+
 int remove_the_key(int map) {
     struct {
         __u64 ino, dev;
@@ -100,10 +121,7 @@ void arm_again() { (void)write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "1");
 
 bool pin_is_hidden(const Place& at) { return ::access(at.pin("link").c_str(), F_OK) != 0; }
 
-bool is_read_only(const Place& at) {
-    const auto probe = at.mount + "/probe";
-    return ::mkdir(probe.c_str(), 0700) != 0 || ::rmdir(probe.c_str()) != 0;
-}
+bool is_read_only(const Place& at) { return ::access(at.mount.c_str(), W_OK) != 0 && errno == EROFS; }
 
 bool owner_is_refused(const Place&) {
     ::prctl(PR_SET_NAME, "the_owner");

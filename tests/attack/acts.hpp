@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "attack/attack.hpp"
@@ -18,6 +19,12 @@ int second_namespace();
 // The same, and nothing that is done there reaches the first one.
 int private_namespace();
 
+// From a second namespace something is done in the first one (the result of a system call), and back. Status.
+int back_and_forth(const std::function<int()>& in_the_first);
+
+// Of one mount, by mount_setattr(), which no hook sees: MS_SHARED, MS_PRIVATE, MS_SLAVE. A system call's result.
+int set_propagation(const std::string& mount, unsigned long propagation);
+
 // A new tmpfs with an empty directory in it.
 inline const std::string stage = "/tmp/stage", on_stage = stage + "/empty";
 int make_stage();
@@ -28,6 +35,8 @@ int program_by_id(const std::string& name);
 int link_by_id(const std::string& name_of_its_program);
 
 int root_cgroup();
+// The program that is attached there without a link, by its number; `type` is a bpf_attach_type.
+int attached_to_root(int type);
 // The victim's key for the secret is removed from this map; status.
 int remove_the_key(int map);
 

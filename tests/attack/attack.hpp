@@ -3,6 +3,7 @@
 // somebody else has loaded. Each runs twice, on a fresh victim in a fresh world (world.hpp):
 //   Control.NAME   nothing is guarded: the act works, and the policy is gone. If it is not, this is no attack.
 //   Sealed.NAME    the victim is protected: the policy still decides.
+//   Guard.NAME     of acts on mounts like the guard's own: the guard's bpffs stays where it is.
 #pragma once
 
 #include <cerrno>
@@ -56,6 +57,8 @@ struct Vector {
     const char* (*missing)() = nullptr;
     // Puts back what belongs to the whole machine; runs in the test's own process.
     void (*clean_up)() = nullptr;
+    // Why the guard does not hold this, as docs/guard.md has it; the policy decides nevertheless.
+    const char* not_held = nullptr;
 };
 
 struct Registered {

@@ -11,6 +11,7 @@ static const Registered vector{
     {.what = "an LSM program that refuses files to one process: the policy decides, and its owner can open nothing",
      .act = act,
      .loses = Loses::other,
-     .achieved = owner_is_refused}};
+     .achieved = owner_is_refused,
+     .not_held = "programs of others permit nothing and end nothing"}};
 
 }  // namespace bpfwarden::test

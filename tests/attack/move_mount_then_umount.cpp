@@ -11,8 +11,7 @@ namespace bpfwarden::test {
 
 static int act(const Place& at) {
     if (const int status = make_stage()) return status;
-    mount_attr apart{.attr_set = 0, .attr_clr = 0, .propagation = MS_PRIVATE, .userns_fd = 0};
-    return steps([&] { return ::mount_setattr(AT_FDCWD, at.parent.c_str(), 0, &apart, sizeof apart); },
+    return steps([&] { return set_propagation(at.parent, MS_PRIVATE); },
                  [&] { return ::move_mount(AT_FDCWD, at.mount.c_str(), AT_FDCWD, on_stage.c_str(), 0); },
                  [&] { return ::umount2(stage.c_str(), MNT_DETACH); });
 }

@@ -20,15 +20,16 @@ TEST(Owner, ReplacesThePolicyWhileItDecides) {
     std::filesystem::create_directories(outer_secrets);
     for (const char* name : {"file", "innocent"}) std::ofstream(outer_secrets + name) << name << '\n';
     {
-        const World world(Home::usual);
-        ASSERT_EQ(load(world, Victim::open), 0);
+        const World world;
+        const auto at = place_in(Home::usual);
+        ASSERT_EQ(load(world, Victim::open, at), 0);
         ASSERT_TRUE(decides(Victim::open));
         std::atomic<bool> done = false;
         std::atomic<unsigned> asked = 0, opened = 0;
         std::thread others([&] {
             while (!done) opened += decides(Victim::open) ? 0 : 1, ++asked;
         });
-        EXPECT_EQ(world.execute({loader, "update", world.place().pins, inner_secrets + "file"}), 0);
+        EXPECT_EQ(world.execute({loader, "update", at.pins, inner_secrets + "file"}), 0);
         done = true;
         others.join();
         EXPECT_GT(asked, 0U);

@@ -9,7 +9,7 @@
 namespace bpfwarden::test {
 
 static int act(const Place&) {
-    const int program = program_by_id("foreign_sysctl");
+    const int program = attached_to_root(BPF_CGROUP_SYSCTL);
     return program < 0 ? errno : status_of(::bpf_prog_detach2(program, root_cgroup(), BPF_CGROUP_SYSCTL));
 }
 static const Registered vector{"prog_detach",

@@ -9,7 +9,7 @@
 namespace bpfwarden::test {
 
 static int act(const Place&) {
-    const int old = program_by_id("foreign_sysctl"), program = Hostile("override_sysctl").load();
+    const int old = attached_to_root(BPF_CGROUP_SYSCTL), program = Hostile("override_sysctl").load();
     if (old < 0 || program < 0) return errno;
     LIBBPF_OPTS(bpf_prog_attach_opts, options, .flags = BPF_F_ALLOW_MULTI | BPF_F_REPLACE, .replace_prog_fd = old);
     return status_of(::bpf_prog_attach_opts(program, root_cgroup(), BPF_CGROUP_SYSCTL, &options));

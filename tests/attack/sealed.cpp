@@ -1,12 +1,156 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attack/sealed.hpp"
 
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+#include "attack/acts.hpp"
+
 namespace bpfwarden::test {
 
-// Until the guard is in the build: everything here goes then, and what is in the header is done.
-std::string why_no_guard() { return "the guard is not in this build"; }
-bool protect(const World&, Victim) { return false; }
-bool told_of(pid_t) { return false; }
-void release_all() {}
+namespace fs = std::filesystem;
+
+static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", keeper = "/run/keeper", said = "/run/guardian.said",
+                         policy_file = "/run/keeper.toml", log_file = "/run/policy.jsonl";
+
+// Who executes `keeper` is in the domain; the rule is there as a policy needs one, and of an operation that few
+// programs are needed for.
+static constexpr const char* policy = R"(format = 1
+name = "keeper"
+mode = "enforce"
+[[domain]]
+name = "keeper"
+enter = [ { exe = "/run/keeper" } ]
+[[rule]]
+domains = ["keeper"]
+deny = ["mkdir"]
+paths = ["/run/nowhere/*"]
+)";
+
+Place guards_place() {
+    const std::string sealed = "/run/bpfwarden/sealed";
+    return {.mount = sealed + "/bpf", .parent = sealed, .above = "/run", .pins = sealed + "/bpf/guard"};
+}
+
+static bool eventually(std::chrono::seconds time, const std::function<bool()>& holds) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
+static std::string text_of(const std::string& path) {
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+static std::optional<SealedWorld> current;
+static bool lost = false;
+
+SealedWorld& SealedWorld::now() {
+    if (!current) current.emplace();
+    return *current;
+}
+
+void SealedWorld::forget() { current.reset(); }
+
+SealedWorld::SealedWorld() {
+    if (lost) return;
+    seal();
+    EXPECT_TRUE(works()) << text_of(world_.outer(said));
+}
+
+void SealedWorld::seal() {
+    std::error_code problem;
+    fs::copy_file("/usr/bin/env", world_.outer(keeper), problem);
+    std::ofstream(world_.outer(policy_file)) << policy;
+    if (world_.execute({bpfwarden, "policy", "apply", policy_file})) return;
+    if (world_.execute({bpfwarden, "guard", "seal", "--updater", "domain:keeper", "--mount",
+                        place_in(Home::usual).mount, "--mount", place_in(Home::apart).mount}))
+        return;
+    sealed_ = true;
+    guardian_ = world_.start([] {
+        const int out = ::open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        ::dup2(out, 2);
+        ::execl(keeper.c_str(), "keeper", "/bpfwarden/bin/bpfwarden-guard", "--audit", log_file.c_str(), nullptr);
+        return 127;
+    });
+    serves_ = eventually(std::chrono::seconds(60), [&] { return text_of(world_.outer(said)).contains("in force\n"); });
+}
+
+SealedWorld::~SealedWorld() {
+    if (sealed_ && as_updater({bpfwarden, "guard", "unseal"})) {
+        // Its process cannot be ended, and nothing else be sealed.
+        ADD_FAILURE() << "the updater cannot unseal";
+        lost = true;
+        return;
+    }
+    EXPECT_EQ(world_.execute({bpfwarden, "policy", "remove"}), 0);
+    if (guardian_ < 0) return;
+    ::kill(guardian_, SIGTERM);
+    EXPECT_EQ(wait_for(guardian_), 0);
+}
+
+int SealedWorld::as_updater(std::vector<std::string> words) const {
+    words.insert(words.begin(), keeper);
+    return world_.execute(words);
+}
+
+bool SealedWorld::protect(const Place& at, Victim victim) const {
+    if (is_without_link(victim)) return true;
+    std::vector<std::string> words{bpfwarden, "guard", "protect"};
+    for (const char* pin : {"link", "program", "refused", "verdict"}) words.insert(words.end(), {"--pin", at.pin(pin)});
+    return as_updater(words) == 0;
+}
+
+bool SealedWorld::core_decides(Victim victim) const {
+    return world_.run([&] {
+        if (victim == Victim::sysctl) return write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0");
+        return status_of(::rmdir((guards_place().mount + "/others").c_str()));
+    }) == EPERM;
+}
+
+bool SealedWorld::is_whole() const {
+    return world_.run([] { return ::access((guards_place().pins + "/link_rest_locked_down").c_str(), F_OK); }) == 0;
+}
+
+bool SealedWorld::told_of(pid_t actor) const {
+    const auto who = "\"actor\":{\"pid\":" + std::to_string(actor) + ",";
+    return eventually(std::chrono::seconds(10), [&] {
+        std::ifstream log(world_.outer(log_file));
+        for (std::string line; std::getline(log, line);)
+            if (line.contains("\"event\":\"tamper\"") && line.contains(who)) return true;
+        return false;
+    });
+}
+
+void SealedWorld::tidy() const {
+    const auto usual = place_in(Home::usual), apart = place_in(Home::apart);
+    // Mounts are as shared as they were: what an attacker made private would be no way to the sealed ones any more.
+    const auto script =
+        "umount -l " + stage + "; rmdir " + stage + " /run/*_other /run/bpfwarden/*_other; mount -o remount,bind,rw " +
+        usual.mount + "; rm -rf " + usual.mount + "/[!b]* " + apart.mount + "/*; rm -f " + guards_place().mount +
+        "/others/*; for m in / /sys /run /tmp; do mount --make-private $m; mount --make-shared $m; done; for m in " +
+        apart.parent + " " + guards_place().parent + "; do mount --make-private $m; done";
+    (void)as_updater({"/bin/sh", "-c", "{ " + script + "; } 2>/dev/null"});
+}
+
+std::string SealedWorld::missing() {
+    static const bool there = World().execute({bpfwarden, "guard", "status"}) == 5;
+    return there ? "" : "the guard is not in this build";
+}
 
 }  // namespace bpfwarden::test

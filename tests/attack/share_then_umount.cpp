@@ -9,8 +9,7 @@
 namespace bpfwarden::test {
 
 static int act(const Place& at) {
-    mount_attr shared{.attr_set = 0, .attr_clr = 0, .propagation = MS_SHARED, .userns_fd = 0};
-    if (::mount_setattr(AT_FDCWD, at.parent.c_str(), 0, &shared, sizeof shared)) return errno;
+    if (set_propagation(at.parent, MS_SHARED)) return errno;
     if (const int status = second_namespace()) return status;
     return status_of(::umount2(at.mount.c_str(), MNT_DETACH));
 }

@@ -31,10 +31,9 @@ static const char* name_of(Victim victim) {
     return "open";
 }
 
-int load(const World& world, Victim victim) {
-    const bool attached = victim == Victim::sysctl || victim == Victim::open_in_root;
-    std::vector<std::string> words{loader, attached ? "attach" : "load", name_of(victim)};
-    if (!attached) words.push_back(world.place().pins);
+int load(const World& world, Victim victim, const Place& at) {
+    std::vector<std::string> words{loader, is_without_link(victim) ? "attach" : "load", name_of(victim)};
+    if (!is_without_link(victim)) words.push_back(at.pins);
     words.push_back(inner_secrets + "file");
     return world.execute(words);
 }

@@ -9,7 +9,10 @@ namespace bpfwarden::test {
 
 inline const std::string loader = "/bpfwarden/tests/helpers/foreign_loader";
 
-int load(const World& world, Victim victim);
+// Attached without a link, so that no pin holds it.
+inline bool is_without_link(Victim victim) { return victim == Victim::sysctl || victim == Victim::open_in_root; }
+
+int load(const World& world, Victim victim, const Place& at);
 bool decides(Victim victim);
 // It ends within some seconds.
 bool ends(Victim victim);

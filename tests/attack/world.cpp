@@ -53,6 +53,7 @@ static void make_root() {
     must(::mount(outer_secrets.c_str(), secrets.c_str(), nullptr, MS_BIND, nullptr), "secrets");
     for (const auto& [type, where] : {std::pair{"proc", "/proc"},
                                       {"sysfs", "/sys"},
+                                      {"securityfs", "/sys/kernel/security"},
                                       {"bpf", "/sys/fs/bpf"},
                                       {"cgroup2", "/sys/fs/cgroup"},
                                       {"tmpfs", "/run"},
@@ -65,13 +66,20 @@ static void make_root() {
     must(::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr), "shared");
 }
 
-static Place make_home(Home home) {
+Place place_in(Home home) {
     if (home == Home::usual)
         return {.mount = "/sys/fs/bpf", .parent = "/sys", .above = "/", .pins = "/sys/fs/bpf/foreign"};
     return {.mount = "/run/apart/bpf", .parent = "/run/apart", .above = "/run", .pins = "/run/apart/bpf/foreign"};
 }
 
-World::World(Home home) : place_(make_home(home)) {
+static void make_home_apart() {
+    const auto home = place_in(Home::apart);
+    mount_new("tmpfs", home.parent);
+    must(::mount(nullptr, home.parent.c_str(), nullptr, MS_PRIVATE, nullptr), "private");
+    mount_new("bpf", home.mount);
+}
+
+World::World() {
     int ready[2] = {-1, -1}, release[2] = {-1, -1};
     EXPECT_EQ(::pipe2(ready, O_CLOEXEC), 0);
     EXPECT_EQ(::pipe2(release, O_CLOEXEC), 0);
@@ -79,11 +87,7 @@ World::World(Home home) : place_(make_home(home)) {
     if (holder_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         make_root();
-        if (home == Home::apart) {
-            mount_new("tmpfs", place_.parent);
-            must(::mount(nullptr, place_.parent.c_str(), nullptr, MS_PRIVATE, nullptr), "private");
-            mount_new("bpf", place_.mount);
-        }
+        make_home_apart();
         ::close(release[1]);
         char byte = 0;
         must(::write(ready[1], &byte, 1), "ready");
@@ -102,6 +106,8 @@ World::~World() {
     ::close(release_);
     EXPECT_EQ(wait_for(holder_), 0);
 }
+
+std::string World::outer(const std::string& path) const { return "/proc/" + std::to_string(holder_) + "/root" + path; }
 
 pid_t World::start(const std::function<int()>& work) const {
     const auto path = "/proc/" + std::to_string(holder_) + "/ns/mnt";

@@ -15,11 +15,12 @@ namespace bpfwarden::test {
 
 class World {
   public:
-    explicit World(Home home);
+    World();
     World(const World&) = delete;
     ~World();
 
-    const Place& place() const { return place_; }
+    // The same file for who is outside.
+    std::string outer(const std::string& path) const;
     // A process of the world; it exits with what `work` returns.
     pid_t start(const std::function<int()>& work) const;
     int run(const std::function<int()>& work) const;
@@ -27,10 +28,11 @@ class World {
     int execute(const std::vector<std::string>& words) const;
 
   private:
-    Place place_;
     pid_t holder_ = -1;
     int release_ = -1;
 };
+
+Place place_in(Home home);
 
 // -1: it ended otherwise.
 int wait_for(pid_t pid);
