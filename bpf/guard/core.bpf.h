@@ -46,22 +46,56 @@ static __always_inline bool bw_is_own(struct mount *mount)
 	return kept && kept->own;
 }
 
+#define BW_MAX_MASTERS 16
+
+/* Whether a mount gets the mounts and umounts that mounts of that peer group get: it is of the group, or a slave of it. */
+static __noinline bool bw_gets_from(struct mount *mount, int group)
+{
+	if (!group)
+		return false;
+	for (int i = 0; i < BW_MAX_MASTERS; i++) {
+		if (BPF_CORE_READ(mount, mnt_group_id) == group)
+			return true;
+		mount = BPF_CORE_READ(mount, mnt_master);
+		if (!mount)
+			return false;
+	}
+	return true;
+}
+
 /*
- * A mount in another namespace whose end would reach one of ours: it is on the same directory, and what it is mounted on gets the same mounts as
- * what ours is mounted on.
+ * A mount in another namespace whose end would reach one of ours: it is on the same directory, and what ours is mounted on gets what it is
+ * mounted on gets.
  */
 static __always_inline bool bw_is_peer(struct mount *mount)
 {
 	__u64 point = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
 	struct bw_kept_point *kept = bpf_map_lookup_elem(&mountpoints, &point);
-	struct mount *parent;
-	int group;
 
-	if (!kept)
-		return false;
-	parent = (struct mount *)kept->parent;
-	group = BPF_CORE_READ(mount, mnt_parent, mnt_group_id);
-	return group && group == BPF_CORE_READ(parent, mnt_group_id);
+	return kept && bw_gets_from((struct mount *)kept->parent, BPF_CORE_READ(mount, mnt_parent, mnt_group_id));
+}
+
+struct bw_reach {
+	int group;
+	bool reached;
+};
+
+static long bw_reaches_mount(struct bpf_map *map, __u64 *address, struct bw_kept_mount *kept, struct bw_reach *reach)
+{
+	if (!kept->below || !bw_gets_from((struct mount *)*address, reach->group))
+		return 0;
+	reach->reached = true;
+	return 1; /* no more need be looked at */
+}
+
+/* What is umounted lazily takes what is mounted on it along, and so it is with that which ours stand on, if these get the same umounts. */
+static __noinline bool bw_takes_along(struct mount *mount)
+{
+	struct bw_reach reach = {.group = BPF_CORE_READ(mount, mnt_group_id)};
+
+	if (reach.group)
+		bpf_for_each_map_elem(&mounts, bw_reaches_mount, &reach, 0);
+	return reach.reached;
 }
 
 static __always_inline bool bw_in_kept_namespace(void)
@@ -83,7 +117,7 @@ int BPF_PROG(core_umount, struct vfsmount *mnt, int flags)
 	const struct bw_kept_mount *kept = bw_kept_mount(mount);
 
 	/* Without MNT_DETACH what has mounts on it stays. */
-	if (!(kept && (kept->own || flags & MNT_DETACH)) && !bw_is_peer(mount))
+	if (!(kept && (kept->own || flags & MNT_DETACH)) && !bw_is_peer(mount) && !(flags & MNT_DETACH && bw_takes_along(mount)))
 		return BW_PERMIT;
 	attempt.dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;

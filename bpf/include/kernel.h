@@ -101,6 +101,7 @@ struct mount {
 	struct vfsmount mnt;
 	struct mnt_namespace *mnt_ns;
 	int mnt_group_id;
+	struct mount *mnt_master;
 };
 
 struct cred {

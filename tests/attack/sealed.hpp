@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A world under the seal. It is made at the first use, as the kernel verifies the guard for seconds, and kept for all
+// The guest under the seal. It is made at the first use, as the kernel verifies the guard for seconds, and kept for all
 // vectors while nothing is wrong with it. Its updater is a domain, so that attackers have all capabilities.
 #pragma once
 
@@ -44,7 +44,7 @@ class SealedWorld {
 
   private:
     void seal();
-    World world_;
+    World world_ = World::guest();
     pid_t guardian_ = -1;
     bool sealed_ = false, serves_ = false;
 };

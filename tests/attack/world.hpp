@@ -16,6 +16,8 @@ namespace bpfwarden::test {
 class World {
   public:
     World();
+    // The guest itself: what is sealed stands in the machine's first mount namespace.
+    static World guest() { return World(Guest()); }
     World(const World&) = delete;
     ~World();
 
@@ -28,7 +30,9 @@ class World {
     int execute(const std::vector<std::string>& words) const;
 
   private:
-    pid_t holder_ = -1;
+    struct Guest {};
+    explicit World(Guest);
+    pid_t holder_ = -1;  // none: the guest
     int release_ = -1;
 };
 
