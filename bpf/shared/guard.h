@@ -43,6 +43,8 @@ struct bw_guard {
 	__u64 changing_until; /* CLOCK_BOOTTIME, ns */
 	__u32 detachable;     /* how many sealed links could be detached or updated: none of BPF LSM, all of cgroups */
 	__u32 reserved;
+	__u64 changer_task;   /* address of its struct task_struct, and when it started: it may have ended */
+	__u64 changer_start;
 };
 
 /* For the program `change`, run by BPF_PROG_RUN; the answer is 0 or a negative errno. */
@@ -121,9 +123,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 80 && sizeof(bw_change) == 24 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 96 && sizeof(bw_change) == 24 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 80 && sizeof(struct bw_change) == 24 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 96 && sizeof(struct bw_change) == 24 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

@@ -115,7 +115,7 @@ Result<> GuardObject::pin(const std::string& directory) {
             link.reset(::bpf_program__attach_iter(program, &options));
             path = fmt::format("{}/{}", directory, name);
         } else {
-            link.reset(::bpf_program__attach(program));
+            link.reset(::bpf_program__attach_lsm(program));
             path = fmt::format("{}/link_{}", directory, name);
         }
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));

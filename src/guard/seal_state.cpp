@@ -37,18 +37,6 @@ std::optional<SealState> read_state() {
     return state;
 }
 
-std::vector<enforce::BpfThing> read_things() {
-    std::vector<enforce::BpfThing> things;
-    const auto text = text_of("show_sealed");
-    for (const auto line : split(text, '\n')) {
-        unsigned kind = 0, id = 0, holders = 0;
-        if (std::sscanf(std::string(line).c_str(), "%u %u %u", &kind, &id, &holders) == 3)
-            things.push_back({static_cast<bw_sealed_kind>(kind), id});
-    }
-    std::ranges::sort(things);
-    return things;
-}
-
 std::size_t count_lines(const char* name) {
     const auto text = text_of(name);
     return static_cast<std::size_t>(std::ranges::count(text, '\n'));

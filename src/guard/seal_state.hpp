@@ -22,7 +22,6 @@ struct SealState {
 };
 // Nothing where there is no seal.
 std::optional<SealState> read_state();
-std::vector<enforce::BpfThing> read_things();
 // Lines of one of the texts that the guard's programs write.
 std::size_t count_lines(const char* name);
 

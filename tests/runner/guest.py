@@ -88,16 +88,21 @@ def lab(run: Run) -> None:
 
 
 def role_of(name: str) -> str:
-    """The kernel of a suite: vm-lts, and vm-lts-policy, which has the programs of policies alone."""
+    """The kernel of a suite: vm-lts, and vm-lts-policy and vm-lts-guard, which have the programs of policies and of the guard alone."""
     return name.split("-")[1]
 
 
+def _suite_of(program: str, role: str) -> str:
+    """A sealed machine is of no use to other programs, and policies take long: both have guests of their own."""
+    part = program.partition("_")[0]
+    return f"vm-{role}-{part}" if part in ("policy", "guard") else f"vm-{role}"
+
+
 def suite(run: Run, name: str) -> None:
-    policies = name.endswith("-policy")
     jobs = []
     for folder in ("root", "vm"):
         for program, cases in host.matching(run, run.build / "tests" / folder):
-            if policies == program.name.startswith("policy_"):
+            if name == _suite_of(program.name, role_of(name)):
                 jobs.append(Job(folder, program, cases, run.timeout(name, program.name)))
     number = 0
     while jobs:
