@@ -52,20 +52,20 @@ TEST_F(GuardAudit, EachAttemptIsOneEvent) {
         const auto& event = events[i];
         EXPECT_EQ(event["verdict"], "denied");
         EXPECT_EQ(event["number"], i + 1);
-        EXPECT_EQ(event["actor.exe"], exe) << event;
-        EXPECT_EQ(event["actor.pid"], events[0]["actor.pid"]);
-        EXPECT_EQ(event["actor.uid"], 0);
+        EXPECT_EQ(event["actor"]["exe"], exe) << event;
+        EXPECT_EQ(event["actor"]["pid"], events[0]["actor"]["pid"]);
+        EXPECT_EQ(event["actor"]["uid"], 0);
     }
-    EXPECT_NE(events[0]["actor.pid"], ::getpid()) << "the child";
+    EXPECT_NE(events[0]["actor"]["pid"], ::getpid()) << "the child";
     EXPECT_EQ(events[0]["operation"], "unlink");
-    EXPECT_EQ(events[0]["target.path"], pin);
+    EXPECT_EQ(events[0]["target"]["path"], pin);
     EXPECT_EQ(events[1]["operation"], "bpf");
-    EXPECT_EQ(events[1]["target.object"], map);
+    EXPECT_EQ(events[1]["target"]["object"], map);
     EXPECT_EQ(events[2]["operation"], "umount");
-    EXPECT_EQ(events[2]["target.path"], enforce::sealed_bpffs);
+    EXPECT_EQ(events[2]["target"]["path"], enforce::sealed_bpffs);
     EXPECT_EQ(events[3]["operation"], "signal");
     EXPECT_EQ(events[3]["signal"], "SIGKILL");
-    EXPECT_EQ(events[3]["peer.pid"], guard.pid());
+    EXPECT_EQ(events[3]["peer"]["pid"], guard.pid());
     EXPECT_EQ(attempts(), 4U);
     EXPECT_TRUE(guard.runs());
 
