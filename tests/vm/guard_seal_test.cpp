@@ -113,6 +113,7 @@ TEST_F(GuardSeal, WithAPolicyInForce) {
 }
 
 TEST_F(GuardSeal, WithoutAPolicyAndOneThatIsAppliedUnderIt) {
+    BW_IN_ONE_GUEST("lts");
     const auto removed = run({"policy", "remove"});
     ASSERT_EQ(removed.status, 0) << "what was unsealed is root's again\n" << removed;
     ASSERT_FALSE(decides("one"));
@@ -145,6 +146,7 @@ TEST_F(GuardSeal, WithoutAPolicyAndOneThatIsAppliedUnderIt) {
 
 // Whoever has one could change the policy after the seal.
 TEST_F(GuardSeal, NotWhileSomebodyHasAMapOfThePolicy) {
+    BW_IN_ONE_GUEST("edge");
     const auto images = std::string(unsealed_policy) + "/images", elsewhere = std::string("/sys/fs/bpf/elsewhere");
     {
         const UniqueFd map(::bpf_obj_get(images.c_str()));
@@ -242,7 +244,7 @@ TEST_F(GuardSeal, OnlyFromTheFirstNamespacesAndByRoot) {
 }
 
 TEST_F(GuardSeal, NotWithWhatIsNotThere) {
-    BW_IN_ONE_GUEST("edge");
+    BW_IN_ONE_GUEST("lts");
     expect_refused("/sys/fs/bpf/missing", 5, {"--pin", "/sys/fs/bpf/missing"});
     expect_refused("is not on a bpffs", 6, {"--mount", "/run"});
     expect_refused("prog:99999", 5, {"--id", "prog:99999"});
