@@ -96,7 +96,7 @@ class GuardSteps : public GuardGuest {
 const Words sealing{"guard", "seal", "--updater", "cap:mac_admin"};
 
 TEST_F(GuardSteps, ASeal) {
-    const auto some = points(sealing, 14);
+    const auto some = points(sealing, 9);
     unseal();
     bool was_sealed = false, was_not = false;
     for (const auto& point : some) {
@@ -120,7 +120,7 @@ TEST_F(GuardSteps, ASeal) {
 TEST_F(GuardSteps, TheEndOfASeal) {
     seal();
     const Words unsealing{"guard", "unseal"};
-    const auto some = points(unsealing, 10);
+    const auto some = points(unsealing, 6);
     for (const auto& point : some) {
         SCOPED_TRACE(fmt::format("killed at {} {}", point.first, point.second));
         seal();
