@@ -135,6 +135,8 @@ int change(struct bw_change *change)
 		state->armed = 0;
 		return 0;
 	case BW_CHANGE_BEGIN:
+		state->changer_task = (__u64)bpf_get_current_task_btf()->group_leader;
+		state->changer_start = bpf_get_current_task_btf()->group_leader->start_boottime;
 		state->changing_until = bpf_ktime_get_boot_ns() + BW_CHANGE_TIME;
 		state->changer = bpf_get_current_pid_tgid() >> 32;
 		return 0;

@@ -237,6 +237,17 @@ static __always_inline __u32 bw_refused_attach_type(__u32 type)
 	return type == BPF_CGROUP_SYSCTL || type == BPF_LSM_CGROUP;
 }
 
+#define PF_EXITING 4
+
+static __always_inline bool bw_changer_lives(const struct bw_guard *state)
+{
+	/* What was freed has other words there by now, if any. */
+	struct task_struct *task = (void *)state->changer_task;
+
+	return BPF_CORE_READ(task, tgid) == (int)state->changer && BPF_CORE_READ(task, start_boottime) == state->changer_start &&
+	       !(BPF_CORE_READ(task, flags) & PF_EXITING);
+}
+
 /*
  * What somebody makes just now to be sealed is not in the table yet. Of who ends in the middle, nothing is left that was not in the table: all
  * that it had made so far were its own fds.
@@ -246,7 +257,7 @@ static __always_inline bool bw_is_changing(void)
 	struct bw_guard *state = bw_guard();
 
 	return state && state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
-	       !bw_is_guardian(state, bpf_get_current_task_btf());
+	       !bw_is_guardian(state, bpf_get_current_task_btf()) && bw_changer_lives(state);
 }
 
 static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)

@@ -131,20 +131,6 @@ int BPF_PROG(rest_remount, struct super_block *sb)
 	return bw_refuse(&attempt);
 }
 
-/*
- * Who ends in the middle of a change ends it: nobody would be given objects by id, or from a pin, until its time is over. It is
- * called for each thread; the last one leaves nobody alive.
- */
-SEC("?tp_btf/sched_process_exit")
-int BPF_PROG(rest_exit, struct task_struct *task)
-{
-	struct bw_guard *state = bw_guard();
-
-	if (state && state->changer == (__u32)task->tgid && !task->signal->live.counter)
-		state->changer = 0;
-	return 0;
-}
-
 /* --- processes that may change something, and the one that reads what is told */
 
 static __always_inline bool bw_is_protected(struct task_struct *task)

@@ -163,10 +163,7 @@ struct bpf_local_storage_map { __u16 cache_idx; };
 struct bpf_array { char value[0]; };
 struct io_uring_task;
 struct core_state;
-struct signal_struct {
-	atomic_t live;
-	struct core_state *core_state;
-};
+struct signal_struct { struct core_state *core_state; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 
 struct task_struct {

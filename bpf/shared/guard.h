@@ -46,6 +46,8 @@ struct bw_guard {
 	__u32 devices;
 	__u32 hostile; /* programs that could overrule the guard, seen when it was sealed */
 	__u32 reserved;
+	__u64 changer_task;   /* address of its struct task_struct, and when it started: it may have ended */
+	__u64 changer_start;
 };
 
 /* For the program `change`, run by BPF_PROG_RUN; the answer is 0 or a negative errno. */
@@ -143,9 +145,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 88 && sizeof(bw_change) == 24 && sizeof(bw_show) == 104 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 104 && sizeof(bw_change) == 24 && sizeof(bw_show) == 120 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 88 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 104 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 104 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 120 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

@@ -52,16 +52,22 @@ std::string program(const Event& event) {
                        digest.empty() ? "" : "sha256:" + digest.substr(0, 12));
 }
 
-// "/tmp/cat(42) → read /etc/passwd: no-secrets (try.toml:8:1)"
-std::string of_policy(const Event& event) {
+// "/tmp/cat(42) → read /etc/passwd"
+std::string of_actor(const Event& event) {
     const auto exe = event.text("actor.exe");
     auto text = fmt::format("{}({}) → {}", exe.empty() ? event.text("actor.comm") : exe, event.text("actor.pid"),
                             event.text("operation"));
-    for (const auto* name : {"target.path", "target.second", "capability", "signal", "command", "family", "address"})
+    for (const auto* name :
+         {"target.path", "target.second", "target.object", "capability", "signal", "command", "family", "address"})
         text += part(event, name, "");
     // Of a socket without an address there is no port either.
     if (const auto port = event.text("port"); !port.empty()) text += fmt::format(" port {}", port);
-    text += part(event, "peer.pid", "of") + part(event, "peer.domain", "in");
+    return text + part(event, "peer.pid", "of") + part(event, "peer.domain", "in");
+}
+
+// With ": no-secrets (try.toml:8:1)"
+std::string of_policy(const Event& event) {
+    auto text = of_actor(event);
     if (const auto from = event.text("from_domain"); !from.empty()) return text + fmt::format(" from {}", from);
     text += ": " + event.text("rule");
     if (const auto line = event.text("line"); !line.empty()) text += fmt::format(" ({})", line);
@@ -101,6 +107,7 @@ std::string headword(const Event& event) {
 std::string description(const Event& event) {
     return printable(event.kind == "gap"                  ? of_gap(event)
                      : event.kind == "policy"             ? of_policy(event)
+                     : event.kind == "tamper"             ? of_actor(event)
                      : event.find("operation") != nullptr ? of_operation(event)
                                                           : of_others(event));
 }

@@ -181,7 +181,8 @@ class Guard {
         auto opened = enforce::TamperEvents::open();
         if (!opened) {
             refused_ring_ = ring.st_ino;
-            return complain(opened.error());
+            if (!shut_out_) complain(opened.error());
+            return;
         }
         tampers_ = std::move(*opened);
         if (auto watch = loop_.on_readable(tampers_->fd(), [this] { tampers_->drain(log_); }))

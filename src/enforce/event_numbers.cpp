@@ -78,19 +78,22 @@ Result<> make_kept_numbers(const std::string& pins) {
 
 Result<KeptNumbersMap> KeptNumbersMap::open(const std::string& pins) {
     const auto path = fmt::format("{}/{}", pins, map_name);
-    const MapFd fd(::bpf_obj_get(path.c_str()));
+    MapFd fd(::bpf_obj_get(path.c_str()));
     if (!fd) return fail_errno(fmt::format("cannot open the policy's map {}", path));
     void* address = ::mmap(nullptr, mapped_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (address == MAP_FAILED) return fail_errno(fmt::format("cannot map {}", path));
     KeptNumbersMap map;
     map.kept_ = static_cast<KeptNumbers*>(address);
+    map.fd_ = std::move(fd);
     return map;
 }
 
-KeptNumbersMap::KeptNumbersMap(KeptNumbersMap&& other) noexcept : kept_(std::exchange(other.kept_, nullptr)) {}
+KeptNumbersMap::KeptNumbersMap(KeptNumbersMap&& other) noexcept
+    : kept_(std::exchange(other.kept_, nullptr)), fd_(std::move(other.fd_)) {}
 
 KeptNumbersMap& KeptNumbersMap::operator=(KeptNumbersMap&& other) noexcept {
     std::swap(kept_, other.kept_);
+    std::swap(fd_, other.fd_);
     return *this;
 }
 

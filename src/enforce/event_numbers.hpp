@@ -65,6 +65,7 @@ class KeptNumbersMap {
   private:
     KeptNumbersMap() = default;
     KeptNumbers* kept_ = nullptr;
+    MapFd fd_;  // for as long as it is mapped: see PolicyEvents
 };
 
 }  // namespace bpfwarden::enforce

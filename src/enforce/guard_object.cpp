@@ -104,7 +104,7 @@ Result<> GuardObject::pin(const std::string& directory) {
                 return fail_errno(fmt::format("cannot pin {}", path));
             continue;
         }
-        const LinkOwner link(::bpf_program__attach(program), &::bpf_link__destroy);
+        const LinkOwner link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
         const auto path = fmt::format("{}/link_{}", directory, name);
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)

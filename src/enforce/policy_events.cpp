@@ -42,9 +42,9 @@ Result<PolicyEvents> PolicyEvents::open(const std::string& pins, std::string rec
     PolicyEvents events({std::move(first), std::move(second)}, BW_TRY(KeptNumbersMap::open(pins)));
     events.numbers_ = BW_TRY(pinned(pins, "numbers"));
     events.records_ = std::move(records);
-    const auto control = BW_TRY(pinned(pins, "control"));
+    events.control_fd_ = BW_TRY(pinned(pins, "control"));
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    void* address = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, control.get(), 0);
+    void* address = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, events.control_fd_.get(), 0);
     if (address == MAP_FAILED) return fail_errno("cannot map the policy's control word");
     events.control_ = {static_cast<const bw_control*>(address),
                        [page](const bw_control* mapped) { ::munmap(const_cast<bw_control*>(mapped), page); }};

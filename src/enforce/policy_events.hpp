@@ -48,7 +48,7 @@ class PolicyEvents {
 
     std::array<PolicyRing, rings> rings_;
     KeptNumbersMap kept_;
-    MapFd numbers_;
+    MapFd numbers_, control_fd_;  // what is mapped has an fd, too: a seal counts who holds its maps by their fds
     std::shared_ptr<const bw_control> control_;
     std::string records_;
     std::map<std::uint32_t, PolicyRecord> names_;

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -367,10 +368,22 @@ Result<std::uint32_t> PolicyForce::apply(policy::Compiled compiled, std::chrono:
         return fail(std::move(put).error());
     }
     __atomic_store_n(&control->rollback_at, rollback_at, __ATOMIC_RELEASE);
-    // What is in neither slot any more is nobody's.
-    for (const auto* gone : {confirmed && older ? &*older : nullptr, !confirmed && old ? &*old : nullptr})
-        if (gone) BW_TRY(sealing.drop_map(BW_TRY(id_of(gone->fd()))));
+    BW_TRY(drop_replaced(sealing, {old ? &*old : nullptr, older ? &*older : nullptr}));
     return generation;
+}
+
+// What is in neither slot any more is nobody's. One that ran out may have been in both.
+Result<> PolicyForce::drop_replaced(const SealedChange& sealing, std::initializer_list<const ForcedImage*> before) {
+    if (!sealing.is_sealed()) return {};
+    std::set<std::uint32_t> kept;
+    for (const __u32 slot : {0U, 1U}) {
+        __u32 id = 0;
+        if (!::bpf_map_lookup_elem(maps_->images.get(), &slot, &id)) kept.insert(id);
+    }
+    for (const auto* image : before)
+        if (image)
+            if (const auto id = BW_TRY(id_of(image->fd())); kept.insert(id).second) BW_TRY(sealing.drop_map(id));
+    return sealing.drop_ended();
 }
 
 Result<> PolicyForce::confirm() {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -98,6 +99,7 @@ class PolicyForce {
     Result<> seal_maps(const SealedChange& sealing) const;
     Result<> attach(const PolicyNeeds& needs, const SealedChange& sealing);
     void read_for(std::span<const ForcedImage* const> images);
+    Result<> drop_replaced(const SealedChange& sealing, std::initializer_list<const ForcedImage*> before);
     Result<> settle();
     Result<std::size_t> name_mounts(std::span<const ForcedImage* const> images);
 

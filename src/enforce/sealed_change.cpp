@@ -37,4 +37,14 @@ Result<> SealedChange::drop_map(std::uint32_t id) const {
     return change(BW_CHANGE_UNSEAL_OBJECT, {BW_SEALED_MAP, id});
 }
 
+Result<> SealedChange::drop_ended() const {
+    const auto shown = BW_TRY(show_sealed(sealed_guard));
+    for (const auto& thing : shown.things) {
+        if (thing.kind != BW_SEALED_MAP) continue;
+        if (const auto there = open_thing(thing); !there && there.error().number() == ENOENT)
+            BW_TRY(drop_map(thing.id));
+    }
+    return {};
+}
+
 }  // namespace bpfwarden::enforce

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "enforce/bpf_thing.hpp"
 
 namespace bpfwarden::enforce {
 
@@ -23,6 +25,8 @@ class SealedChange {
     Result<> add(FdRef fd) const;
     // It is let go of: its id is free to be forgotten.
     Result<> drop_map(std::uint32_t id) const;
+    // Maps that are there no more, let go of by who could not say so: an image whose time to be confirmed ran out.
+    Result<> drop_ended() const;
     bool is_sealed() const { return sealed_; }
 
   private:

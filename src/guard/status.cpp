@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is sealed: as the kernel says now, and what was tried now. Nothing is told that was only meant to be so.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "enforce/places.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
+#include "enforce/sealed_change.hpp"
 #include "guard/seal.hpp"
 #include "guard/seal_state.hpp"
 
@@ -59,7 +61,7 @@ Result<std::optional<Status>> status() {
     found.since_ns = state.since;
     found.attempts = state.number;
     found.lost = state.lost;
-    found.changing = state.changer;
+    found.changing = state.changer && ::kill(static_cast<pid_t>(state.changer), 0) == 0;
     found.guardian = state.guardian;
     found.things = seal->things;
     found.names = state.places;

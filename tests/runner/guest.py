@@ -23,6 +23,7 @@ PARTS = {
     # Programs are attached and detached all the time while files are opened. On two emulated processors 7.2 met the int3 of a patched
     # bpf_lsm_file_open and died in two of five runs; on one processor in none.
     "attack": ["--append", "maxcpus=1"],
+    "guard": [],
 }
 GUEST_SECONDS = 300  # to boot once and make a snapshot, which later runs restore
 

@@ -33,10 +33,14 @@ const std::map<unsigned, const char*> commands{{BPF_MAP_CREATE, "MAP_CREATE"},
                                                {BPF_OBJ_PIN, "OBJ_PIN"},
                                                {BPF_MAP_FREEZE, "MAP_FREEZE"},
                                                {BPF_LINK_CREATE, "LINK_CREATE"},
-                                               {BPF_RAW_TRACEPOINT_OPEN, "RAW_TRACEPOINT_OPEN"}};
-const std::map<long, const char*> calls{{SYS_rename, "rename"}, {SYS_unlink, "unlink"}, {SYS_unlinkat, "unlinkat"},
-                                        {SYS_rmdir, "rmdir"},   {SYS_mkdir, "mkdir"},   {SYS_write, "write"},
-                                        {SYS_fsync, "fsync"},   {SYS_chmod, "chmod"},   {SYS_ftruncate, "ftruncate"}};
+                                               {BPF_RAW_TRACEPOINT_OPEN, "RAW_TRACEPOINT_OPEN"},
+                                               {BPF_PROG_ATTACH, "PROG_ATTACH"},
+                                               {BPF_PROG_DETACH, "PROG_DETACH"},
+                                               {BPF_PROG_TEST_RUN, "PROG_RUN"}};
+const std::map<long, const char*> calls{
+    {SYS_rename, "rename"},       {SYS_unlink, "unlink"}, {SYS_unlinkat, "unlinkat"}, {SYS_rmdir, "rmdir"},
+    {SYS_mkdir, "mkdir"},         {SYS_write, "write"},   {SYS_fsync, "fsync"},       {SYS_chmod, "chmod"},
+    {SYS_ftruncate, "ftruncate"}, {SYS_mount, "mount"},   {SYS_umount2, "umount"},    {SYS_move_mount, "move_mount"}};
 
 constexpr unsigned of_argument(unsigned number) {
     return static_cast<unsigned>(offsetof(seccomp_data, args)) + 8 * number;  // its low half

@@ -21,6 +21,14 @@ TEST(AuditSummary, SaysWhatHappened) {
     EXPECT_EQ(summary(Event{.kind = "session_open", .fields = {}}.set("session", "7").set("revision", 2)),
               "session_open revision=2 [session 7]");
     EXPECT_EQ(summary(Event{.kind = "daemon_start", .fields = {}}), "daemon_start");
+    EXPECT_EQ(summary(Event{.kind = "tamper", .fields = {}}
+                          .set("verdict", "denied")
+                          .set("operation", "bpf")
+                          .set("target.object", "map:7")
+                          .set("actor.exe", "/usr/sbin/bpftool")
+                          .set("actor.pid", 42)
+                          .set("command", "map_get_fd_by_id")),
+              "denied /usr/sbin/bpftool(42) → bpf map:7 map_get_fd_by_id");
 }
 
 TEST(AuditSummary, IsSafeToPrint) {

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may change what is sealed, and what a change leaves.
+#include <bpf/bpf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "vm/guard_guest.hpp"
+#include "vm/guard_programs.hpp"
+
+namespace bpfwarden::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class GuardUpdater : public GuardGuest {
+  protected:
+    static void SetUpTestSuite() {
+        GuardGuest::SetUpTestSuite();
+        if (!emulated()) return;
+        link_ = RefusesSyslog::make();
+        ASSERT_EQ(::bpf_obj_pin(link_.link.get(), pin), 0);
+    }
+    static void TearDownTestSuite() {
+        ::unlink(pin);
+        link_ = {};
+    }
+    static constexpr const char* pin = "/sys/fs/bpf/others";
+    static inline RefusesSyslog link_;
+
+    // All of it, by somebody who may not.
+    static void expect_refused(const std::function<bool()>& prepare, const std::string& program = tool) {
+        const auto things = sealed_things();
+        const Words commands[] = {
+            {"policy", "apply", new_policy},    {"policy", "rollback"}, {"policy", "confirm"}, {"policy", "remove"},
+            {"guard", "protect", "--pin", pin}, {"guard", "unseal"}};
+        for (const auto& words : commands) {
+            SCOPED_TRACE(words[0] + " " + words[1]);
+            const auto ran = run(words, prepare, program);
+            EXPECT_EQ(ran.status, 4) << ran;
+            expect_three_parts(ran);
+        }
+        EXPECT_TRUE(sealed());
+        EXPECT_EQ(sealed_things(), things);
+        expect_in_force();
+    }
+    static void expect_permitted(const std::string& program) {
+        const auto may = [&](const Words& words) {
+            const auto ran = run(words, {}, program);
+            EXPECT_EQ(ran.status, 0) << ran;
+        };
+        may({"policy", "apply", new_policy});
+        EXPECT_TRUE(decides("two"));
+        EXPECT_FALSE(decides("one"));
+        may({"policy", "rollback"});
+        expect_in_force();
+        may({"policy", "status"});
+        may({"guard", "protect", "--pin", pin});
+        may({"guard", "unseal"});
+        EXPECT_FALSE(sealed());
+        expect_in_force();
+    }
+};
+
+TEST_F(GuardUpdater, WhoHasTheCapability) {
+    seal();
+    expect_refused(without_mac_admin);
+    // All capabilities, but not here.
+    const auto things = sealed_things();
+    for (const Words& words : {Words{"guard", "unseal"}, {"policy", "apply", new_policy}}) {
+        const auto ran = run(words, in_user_namespace);
+        EXPECT_EQ(ran.status, 4) << ran;
+    }
+    EXPECT_EQ(sealed_things(), things);
+    expect_permitted(tool);
+}
+
+TEST_F(GuardUpdater, WhoIsInTheDomain) {
+    seal({"--updater", "domain:updater"});
+    EXPECT_EQ(status()["updater"], "domain:updater");
+    expect_refused([] { return true; });
+    expect_permitted(updater);
+}
+
+std::set<std::string> not_there(const std::set<std::string>& things) {
+    std::set<std::string> gone;
+    const auto now = new_names(in_kernel());
+    for (const auto& name : things)
+        if (!now.contains(name)) gone.insert(name);
+    return gone;
+}
+
+int open_by_name(const std::string& name) {
+    const auto id = static_cast<__u32>(std::stoul(name.substr(name.find(':') + 1)));
+    return status_of(name.starts_with("map")    ? ::bpf_map_get_fd_by_id(id)
+                     : name.starts_with("prog") ? ::bpf_prog_get_fd_by_id(id)
+                                                : ::bpf_link_get_fd_by_id(id));
+}
+
+// Under load: what both policies refuse is refused throughout.
+TEST_F(GuardUpdater, PoliciesChangeUnderTheSeal) {
+    BW_IN_ONE_GUEST("edge");
+    // What the case before let go of is gone a moment later.
+    ASSERT_TRUE(eventually([] {
+        return std::ranges::all_of(new_names(in_kernel()),
+                                   [](const auto& name) { return as_other([&] { return open_by_name(name); }) == 0; });
+    })) << "control: without a seal";
+    seal();
+    std::atomic<bool> stop = false;
+    std::atomic<unsigned> refused = 0, made = 0;
+    std::thread load([&] {
+        Maker maker("maker");
+        while (!stop) ++(maker.make(fmt::format("both/load{}", refused + made)) == EACCES ? refused : made);
+    });
+    const auto before = in_kernel();
+    const auto change = [&](const Words& words) {
+        const auto ran = run(words);
+        EXPECT_EQ(ran.status, 0) << ran;
+    };
+    const auto expect_all_sealed = [&] {
+        const auto things = sealed_things();
+        for (const auto& name : new_names(in_kernel(), before)) {
+            EXPECT_TRUE(things.contains(name)) << name;
+            EXPECT_EQ(as_other([&] { return open_by_name(name); }), ENOENT) << name;
+        }
+    };
+    change({"policy", "apply", new_policy});
+    EXPECT_TRUE(decides("two"));
+    EXPECT_FALSE(new_names(in_kernel(), before).empty()) << "an image";
+    expect_all_sealed();
+    change({"policy", "rollback"});
+    expect_in_force();
+    change({"policy", "apply", "--confirm-within", "1s", new_policy});
+    EXPECT_TRUE(eventually([] { return decides("one") && !decides("two"); })) << "what was not confirmed is gone";
+    // Another hook: programs that were not there at the seal.
+    auto more = text_of(old_policy);
+    more.replace(more.find("\"mkdir\""), 7, "\"mkdir\", \"symlink\"");
+    write_file(place + "more.toml", more);
+    change({"policy", "apply", place + "more.toml"});
+    expect_in_force();
+    EXPECT_GT(in_kernel().links.size(), before.links.size());
+    expect_all_sealed();
+    change({"policy", "apply", old_policy});
+    stop = true;
+    load.join();
+    EXPECT_EQ(made, 0U);
+    EXPECT_GT(refused, 10U);
+    // What was replaced is let go of, and no longer told to be sealed.
+    EXPECT_TRUE(eventually([] { return not_there(sealed_things()).empty(); }))
+        << ::testing::PrintToString(not_there(sealed_things()));
+    unseal();
+    expect_in_force();
+    EXPECT_EQ(run({"policy", "remove"}).status, 0);
+    old_in_force();
+    new_maker();
+}
+
+}  // namespace
+}  // namespace bpfwarden::test
