@@ -102,7 +102,20 @@ World::World() {
     release_ = release[1];
 }
 
+static const std::string guests_secrets = "/secrets";
+
+World::World(TheGuest) : holder_(::getpid()) {
+    make_home_apart();
+    EXPECT_EQ(::symlink(outer_secrets.c_str(), guests_secrets.c_str()), 0);
+}
+
 World::~World() {
+    if (release_ < 0) {
+        ::umount2(place_in(Home::apart).parent.c_str(), MNT_DETACH);
+        ::rmdir(place_in(Home::apart).parent.c_str());
+        ::unlink(guests_secrets.c_str());
+        return;
+    }
     ::close(release_);
     EXPECT_EQ(wait_for(holder_), 0);
 }
@@ -115,7 +128,7 @@ pid_t World::start(const std::function<int()>& work) const {
     if (pid == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         // Otherwise the world would not end before this process.
-        ::close(release_);
+        if (release_ >= 0) ::close(release_);
         const int space = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
         must(::setns(space, CLONE_NEWNS), "setns");
         ::close(space);

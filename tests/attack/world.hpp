@@ -16,6 +16,9 @@ namespace bpfwarden::test {
 class World {
   public:
     World();
+    // The guest itself: what is sealed is sealed in its first namespaces.
+    struct TheGuest {};
+    explicit World(TheGuest);
     World(const World&) = delete;
     ~World();
 
