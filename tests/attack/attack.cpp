@@ -3,14 +3,18 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "attack/sealed.hpp"
 #include "root/guests.hpp"
@@ -53,7 +57,9 @@ class Attacker {
     }
     Attacker(const Attacker&) = delete;
     ~Attacker() {
-        if (go_ >= 0) (void)act();
+        if (go_ < 0) return;
+        ::kill(pid_, SIGKILL);
+        (void)act();
     }
     int act() {
         ::close(std::exchange(go_, -1));
@@ -76,9 +82,9 @@ class Case : public ::testing::Test {
         if (const char* missing = vector_.missing ? vector_.missing() : nullptr) GTEST_SKIP() << missing;
         std::filesystem::create_directories(outer_secrets);
         for (const char* name : {"file", "innocent"}) std::ofstream(outer_secrets + name) << name << '\n';
-        ASSERT_FALSE(decides(vector_.victim)) << "something decides before there is a victim";
     }
     void make_victim(const World& world) {
+        ASSERT_FALSE(decides(vector_.victim)) << "something decides before there is a victim";
         ASSERT_EQ(load(world, vector_.victim, at_), 0);
         ASSERT_TRUE(decides(vector_.victim)) << "the victim decides nothing";
         ASSERT_FALSE(achieved(world)) << "it is so without the act";
@@ -122,17 +128,26 @@ class Sealed : public Case {
         Case::SetUp();
         if (IsSkipped()) return;
         if (const auto why = SealedWorld::missing(); !why.empty()) GTEST_SKIP() << why;
-        sealed_ = &SealedWorld::now();
+        // Sealed anew, so that it was so before the seal.
+        if (vector_.before) SealedWorld::forget();
+        sealed_ = &SealedWorld::now([&](const World& world) {
+            if (vector_.before) attacker_.emplace(world, vector_, at_);
+        });
         ASSERT_TRUE(sealed_->works());
+    }
+    void protect_a_victim() {
+        if (sealed_->keeps(vector_.victim, vector_.home)) return;
+        sealed_->remove_victim();
+        ASSERT_NO_FATAL_FAILURE(make_victim(sealed_->world()));
+        ASSERT_TRUE(sealed_->protect(vector_.victim, vector_.home));
     }
     void TestBody() override {
         const auto& world = sealed_->world();
         const bool own = is_without_link(vector_.victim);
-        if (!own) make_victim(world);
+        if (!own) protect_a_victim();
         if (HasFatalFailure()) return;
-        Attacker attacker(world, vector_, at_);
-        ASSERT_TRUE(sealed_->protect(at_, vector_.victim));
-        const int status = attacker.act();
+        if (!attacker_) attacker_.emplace(world, vector_, at_);
+        const int status = attacker_->act();
         EXPECT_TRUE(own ? sealed_->core_decides(vector_.victim) : stays(vector_.victim)) << "the attack works";
         EXPECT_TRUE(sealed_->is_whole()) << "the guard's own bpffs is gone";
         if (vector_.not_held) {
@@ -140,7 +155,7 @@ class Sealed : public Case {
             return;
         }
         EXPECT_FALSE(achieved(world)) << "the attack works";
-        expect_refused(attacker, status);
+        expect_refused(*attacker_, status);
     }
     void expect_refused(const Attacker& attacker, int status) const {
         if (vector_.loses == Loses::nothing) return;
@@ -152,9 +167,9 @@ class Sealed : public Case {
         clean_up();
         sealed_->tidy();
         if (HasFailure()) SealedWorld::forget();
-        EXPECT_TRUE(ends(vector_.victim)) << "its updater has removed the victim, and it decides";
     }
     SealedWorld* sealed_ = nullptr;
+    std::optional<Attacker> attacker_;
 };
 
 // The same act on the guard's own bpffs.
@@ -177,14 +192,18 @@ class Unsealed : public ::testing::Environment {
 
 int main(int argc, char** argv) {
     using namespace bpfwarden::test;
-    for (const auto& [name, vector] : vectors()) {
-        const auto& each = vector;
+    // Those of one victim behind each other: an unharmed one is kept.
+    std::vector<std::pair<std::string, Vector>> ordered(vectors().begin(), vectors().end());
+    std::ranges::stable_sort(ordered, {},
+                             [](const auto& one) { return std::pair(one.second.victim, one.second.home); });
+    for (const auto& one : ordered) {
+        const auto& [name, each] = one;
         const auto add = [&](const char* suite, auto make) {
             ::testing::RegisterTest(suite, name.c_str(), nullptr, each.what, __FILE__, __LINE__, make);
         };
-        add("Control", [&]() -> Case* { return new Control(each); });
-        add("Sealed", [&]() -> Case* { return new Sealed(each); });
-        if (each.home == Home::apart) add("Guard", [&]() -> Case* { return new Guard(each); });
+        add("Control", [&each = one.second]() -> Case* { return new Control(each); });
+        add("Sealed", [&each = one.second]() -> Case* { return new Sealed(each); });
+        if (each.home == Home::apart) add("Guard", [&each = one.second]() -> Case* { return new Guard(each); });
     }
     ::testing::InitGoogleTest(&argc, argv);
     ::testing::AddGlobalTestEnvironment(new Unsealed);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attack/sealed.hpp"
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -60,15 +61,16 @@ static std::string text_of(const std::string& path) {
 static std::optional<SealedWorld> current;
 static bool lost = false;
 
-SealedWorld& SealedWorld::now() {
-    if (!current) current.emplace();
+SealedWorld& SealedWorld::now(const Before& before_sealing) {
+    if (!current) current.emplace(before_sealing);
     return *current;
 }
 
 void SealedWorld::forget() { current.reset(); }
 
-SealedWorld::SealedWorld() {
+SealedWorld::SealedWorld(const Before& before_sealing) {
     if (lost) return;
+    if (before_sealing) before_sealing(world_);
     seal();
     EXPECT_TRUE(works()) << text_of(world_.outer(said));
 }
@@ -92,6 +94,7 @@ void SealedWorld::seal() {
 }
 
 SealedWorld::~SealedWorld() {
+    remove_victim();
     if (sealed_ && as_updater({bpfwarden, "guard", "unseal"})) {
         // Its process cannot be ended, and nothing else be sealed.
         ADD_FAILURE() << "the updater cannot unseal";
@@ -109,17 +112,29 @@ int SealedWorld::as_updater(std::vector<std::string> words) const {
     return world_.execute(words);
 }
 
-bool SealedWorld::protect(const Place& at, Victim victim) const {
-    if (is_without_link(victim)) return true;
+bool SealedWorld::protect(Victim victim, Home home) {
+    const auto at = place_in(home);
     std::vector<std::string> words{bpfwarden, "guard", "protect"};
     for (const char* pin : {"link", "program", "refused", "verdict"}) words.insert(words.end(), {"--pin", at.pin(pin)});
-    return as_updater(words) == 0;
+    if (as_updater(words)) return false;
+    kept_ = {victim, home};
+    return true;
+}
+
+void SealedWorld::remove_victim() {
+    if (!kept_) return;
+    as_updater_in_shell("rm -rf " + place_in(kept_->second).pins + "; rm -f " + guards_place().mount + "/others/*");
+    EXPECT_TRUE(ends(kept_->first)) << "its updater has removed the victim, and it decides";
+    kept_.reset();
 }
 
 bool SealedWorld::core_decides(Victim victim) const {
     return world_.run([&] {
         if (victim == Victim::sysctl) return write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0");
-        return status_of(::rmdir((guards_place().mount + "/others").c_str()));
+        const bpf_insn nothing[] = {
+            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+        return status_of(::bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "nothing", "GPL", nothing, 2, nullptr));
     }) == EPERM;
 }
 
@@ -137,15 +152,25 @@ bool SealedWorld::told_of(pid_t actor) const {
     });
 }
 
-void SealedWorld::tidy() const {
-    const auto usual = place_in(Home::usual), apart = place_in(Home::apart);
-    // Mounts are as shared as they were: what an attacker made private would be no way to the sealed ones any more.
-    const auto script =
-        "umount -l " + stage + "; rmdir " + stage + " /run/*_other /run/bpfwarden/*_other; mount -o remount,bind,rw " +
-        usual.mount + "; rm -rf " + usual.mount + "/[!b]* " + apart.mount + "/*; rm -f " + guards_place().mount +
-        "/others/*; for m in / /sys /run /tmp; do mount --make-private $m; mount --make-shared $m; done; for m in " +
-        apart.parent + " " + guards_place().parent + "; do mount --make-private $m; done";
+void SealedWorld::as_updater_in_shell(const std::string& script) const {
     (void)as_updater({"/bin/sh", "-c", "{ " + script + "; } 2>/dev/null"});
+}
+
+void SealedWorld::tidy() const {
+    const auto usual = place_in(Home::usual).mount, apart = place_in(Home::apart).parent, own = guards_place().parent;
+    (void)world_.run([&] {
+        ::umount2(stage.c_str(), MNT_DETACH);
+        ::rmdir(stage.c_str());
+        for (const auto& parent : {apart, own}) ::rmdir((parent + "_other").c_str());
+        // Mounts are as shared as they were: what an attacker made private would be no way to the sealed ones any more.
+        for (const char* mount : {"/", "/sys", "/run", "/tmp"})
+            for (const auto how : {MS_PRIVATE, MS_SHARED}) set_propagation(mount, static_cast<unsigned long>(how));
+        for (const auto& mount : {apart, own}) set_propagation(mount, MS_PRIVATE);
+        mount_attr writable{.attr_set = 0, .attr_clr = MOUNT_ATTR_RDONLY, .propagation = 0, .userns_fd = 0};
+        return ::mount_setattr(AT_FDCWD, usual.c_str(), 0, &writable, sizeof writable);
+    });
+    for (const char* left : {"/hostile", "/other", "/elsewhere", "/foreign_elsewhere"})
+        if (fs::exists(world_.outer(usual + left))) as_updater_in_shell("rm -rf " + usual + left);
 }
 
 std::string SealedWorld::missing() {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guest under the seal. It is made at the first use, as the kernel verifies the guard for seconds, and kept for all
-// vectors while nothing is wrong with it. Its updater is a domain, so that attackers have all capabilities.
+// The guest under the seal: sealed at the first use, as the kernel verifies the guard for seconds, and kept so for all
+// vectors while nothing is wrong with it. The updater is a domain, so that attackers have all capabilities.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "attack/victim.hpp"
@@ -17,11 +20,13 @@ class SealedWorld {
   public:
     // Why this build cannot seal, or "".
     static std::string missing();
-    static SealedWorld& now();
+    // `before_sealing` is done if it has to be made.
+    using Before = std::function<void(const World&)>;
+    static SealedWorld& now(const Before& before_sealing = {});
     // Unseals and ends it; the next use makes another.
     static void forget();
 
-    SealedWorld();
+    explicit SealedWorld(const Before& before_sealing);
     SealedWorld(const SealedWorld&) = delete;
     ~SealedWorld();
 
@@ -30,8 +35,12 @@ class SealedWorld {
     // Status of a program that runs in the updater's domain.
     int as_updater(std::vector<std::string> words) const;
 
+    // A victim that no attack has harmed is there for the next.
+    bool keeps(Victim victim, Home home) const { return kept_ == std::pair(victim, home); }
     // Its maker has loaded it, and the updater protects its pins.
-    bool protect(const Place& at, Victim victim) const;
+    bool protect(Victim victim, Home home);
+    // The updater removes it.
+    void remove_victim();
     // Of a victim without a link there is none here: nobody attaches those under the seal. It is the guard's own core
     // that has programs of that kind, and they must go on deciding.
     bool core_decides(Victim victim) const;
@@ -39,13 +48,15 @@ class SealedWorld {
     bool is_whole() const;
     // Whether an event `tamper` names this process.
     bool told_of(pid_t actor) const;
-    // Takes away what victims and attackers have left.
+    // Takes away what attackers have left.
     void tidy() const;
 
   private:
     void seal();
-    World world_ = World::guest();
+    void as_updater_in_shell(const std::string& script) const;
+    World world_{World::TheGuest()};
     pid_t guardian_ = -1;
+    std::optional<std::pair<Victim, Home>> kept_;
     bool sealed_ = false, serves_ = false;
 };
 

@@ -16,8 +16,9 @@ namespace bpfwarden::test {
 class World {
   public:
     World();
-    // The guest itself: what is sealed stands in the machine's first mount namespace.
-    static World guest() { return World(Guest()); }
+    // The guest itself: what is sealed is sealed in its first namespaces.
+    struct TheGuest {};
+    explicit World(TheGuest);
     World(const World&) = delete;
     ~World();
 
@@ -30,9 +31,7 @@ class World {
     int execute(const std::vector<std::string>& words) const;
 
   private:
-    struct Guest {};
-    explicit World(Guest);
-    pid_t holder_ = -1;  // none: the guest
+    pid_t holder_ = -1;
     int release_ = -1;
 };
 
