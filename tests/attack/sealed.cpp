@@ -173,9 +173,4 @@ void SealedWorld::tidy() const {
         if (fs::exists(world_.outer(usual + left))) as_updater_in_shell("rm -rf " + usual + left);
 }
 
-std::string SealedWorld::missing() {
-    static const bool there = World().execute({bpfwarden, "guard", "status"}) == 5;
-    return there ? "" : "the guard is not in this build";
-}
-
 }  // namespace bpfwarden::test

@@ -18,8 +18,6 @@ Place guards_place();
 
 class SealedWorld {
   public:
-    // Why this build cannot seal, or "".
-    static std::string missing();
     // `before_sealing` is done if it has to be made.
     using Before = std::function<void(const World&)>;
     static SealedWorld& now(const Before& before_sealing = {});
