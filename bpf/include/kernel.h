@@ -95,11 +95,15 @@ struct path {
 };
 
 struct mnt_namespace;
+struct list_head { struct list_head *next; };
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 	struct mnt_namespace *mnt_ns;
+	struct list_head mnt_mounts, mnt_child; /* what is mounted on it, and its place in its parent's */
+	struct list_head mnt_share;		/* the ring of its peers */
 	int mnt_group_id;
 	struct mount *mnt_master;
 };

@@ -159,6 +159,8 @@ void SealedWorld::as_updater_in_shell(const std::string& script) const {
 void SealedWorld::tidy() const {
     const auto usual = place_in(Home::usual).mount, apart = place_in(Home::apart).parent, own = guards_place().parent;
     (void)world_.run([&] {
+        // With what is bound there: as long as that has peers, its end would be theirs.
+        ::mount(nullptr, stage.c_str(), nullptr, MS_PRIVATE | MS_REC, nullptr);
         ::umount2(stage.c_str(), MNT_DETACH);
         ::rmdir(stage.c_str());
         for (const auto& parent : {apart, own}) ::rmdir((parent + "_other").c_str());
