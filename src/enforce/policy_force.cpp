@@ -305,19 +305,23 @@ void PolicyForce::read_for(std::span<const ForcedImage* const> images) {
         bw_image_pins pins;
         std::memcpy(&head, &lines[0], sizeof head);
         std::memcpy(&pins, &lines[2], sizeof pins);
-        wanted.kinds |= pins.kinds;
         wanted.object_kinds |= pins.objects;
         for (std::uint32_t domain = 0; domain < head.domains; ++domain) {
             bw_domain of;
             std::memcpy(&of, &lines[head.domain_line + domain * BW_DOMAIN_LINES], sizeof of);
-            if (of.flags & BW_DOMAIN_BY_LABEL) wanted.label_domains[domain / 64] |= 1ULL << domain % 64;
+            const auto bit = 1ULL << domain % 64;
+            if (of.flags & BW_DOMAIN_BY_LABEL) wanted.label_domains[domain / 64] |= bit;
+            for (unsigned kind = 0; kind < BW_PIN_KINDS; ++kind)
+                if (of.pin_kinds >> kind & 1) wanted.exec_domains[kind][domain / 64] |= bit;
         }
     }
     auto* control = maps_->control;
     for (std::size_t i = 0; i < std::size(wanted.label_domains); ++i)
         __atomic_store_n(&control->label_domains[i], wanted.label_domains[i], __ATOMIC_RELEASE);
     __atomic_store_n(&control->object_kinds, wanted.object_kinds, __ATOMIC_RELEASE);
-    __atomic_store_n(&control->kinds, wanted.kinds, __ATOMIC_RELEASE);
+    for (unsigned kind = 0; kind < BW_PIN_KINDS; ++kind)
+        for (std::size_t i = 0; i < std::size(wanted.exec_domains[kind]); ++i)
+            __atomic_store_n(&control->exec_domains[kind][i], wanted.exec_domains[kind][i], __ATOMIC_RELEASE);
 }
 
 Result<std::uint32_t> PolicyForce::next_generation() const {
