@@ -314,6 +314,12 @@ static __always_inline bool bw_changer_lives(const struct bw_guard *state)
 	       !(BPF_CORE_READ(task, flags) & PF_EXITING);
 }
 
+static __always_inline bool bw_is_changed_by_another(const struct bw_guard *state)
+{
+	return state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
+	       bw_changer_lives(state);
+}
+
 /*
  * What somebody makes just now to be sealed is not in the table yet. Of who ends in the middle, nothing is left that was not in the table: all
  * that it had made so far were its own fds.
@@ -322,8 +328,7 @@ static __always_inline bool bw_is_changing(void)
 {
 	struct bw_guard *state = bw_guard();
 
-	return state && state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
-	       !bw_is_guardian(state, bpf_get_current_task_btf()) && bw_changer_lives(state);
+	return state && bw_is_changed_by_another(state) && !bw_is_guardian(state, bpf_get_current_task_btf());
 }
 
 static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)

@@ -28,6 +28,7 @@ typedef _Bool bool;
 #define EAGAIN 11
 #define ENOMEM 12
 #define EACCES 13
+#define EBUSY  16
 #define EINVAL 22
 #define ENOSPC 28
 
@@ -182,7 +183,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct bpf_local_storage *bpf_storage;
 	struct nsproxy *nsproxy;
-	unsigned int flags;
+	unsigned int flags, ptrace;
 	struct io_uring_task *io_uring;
 	struct signal_struct *signal;
 };

@@ -52,6 +52,7 @@ static inline __u64 bw_mounted_check(__u32 device, __u32 generation, __u32 state
 struct bw_task {
 	__u32 domain;
 	__u32 next; /* during exec: the domain afterwards, +1 */
+	__u32 traced; /* it came in under a tracer, who could have changed it since: it is not who the domain is for */
 };
 
 enum bw_hook {

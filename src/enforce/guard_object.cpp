@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -154,6 +156,8 @@ Result<> GuardObject::freeze() {
 }
 
 static Failure refused(int error) {
+    if (error == EBUSY)
+        return fail(Error::from_errno(error, "somebody else is changing what is sealed").advise("try again"));
     return fail(Error::from_errno(error, "the guard refuses a change")
                     .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
 }
@@ -179,6 +183,15 @@ Result<> change_sealed(const std::string& directory, const bw_change& what) {
     const UniqueFd program(::bpf_obj_get((directory + "/change").c_str()));
     if (!program) return refused(errno);
     return run_change(program.get(), what);
+}
+
+Result<> begin_change(const std::function<Result<>(const bw_change&)>& change) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    for (;;) {
+        auto begun = change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0});
+        if (begun || begun.error().number() != EBUSY || std::chrono::steady_clock::now() > end) return begun;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 bool may_change(const std::string& directory) {

@@ -4,6 +4,7 @@
 // Needs root in the first namespaces, BPF LSM in the kernel's list, cgroup2, and kernel 6.1.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ class GuardObject {
 // Takes the core away from the root again: only what is not armed lets go.
 Result<> detach_core(FdRef cgroup);
 
+// Has it begun by `change`, when whoever else changes something is done.
+Result<> begin_change(const std::function<Result<>(const bw_change&)>& change);
 // Runs `change` of what is pinned there.
 Result<> change_sealed(const std::string& directory, const bw_change& what);
 // Whether it would for this process.

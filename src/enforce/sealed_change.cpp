@@ -16,7 +16,7 @@ static Result<> change(bw_change_what what, BpfThing thing = {BW_SEALED_PROG, 0}
 
 Result<SealedChange> SealedChange::begin(const std::string& pins) {
     if (pins != sealed_policy) return SealedChange(false);
-    BW_TRY(change(BW_CHANGE_BEGIN));
+    BW_TRY(begin_change([](const bw_change& what) { return change_sealed(sealed_guard, what); }));
     return SealedChange(true);
 }
 

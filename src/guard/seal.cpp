@@ -23,6 +23,7 @@
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_object.hpp"
 #include "enforce/policy_record.hpp"
+#include "enforce/policy_ways.hpp"
 #include "guard/holders.hpp"
 #include "guard/seal_state.hpp"
 #include "kernel/file.hpp"
@@ -70,7 +71,7 @@ static Result<Change> change_of_the_sealed() {
 class Changing {
   public:
     static Result<Changing> begin(Change change) {
-        BW_TRY(change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0}));
+        BW_TRY(enforce::begin_change(change));
         return Changing(std::move(change));
     }
     Changing(Changing&& other) noexcept : change_(std::exchange(other.change_, nullptr)) {}
@@ -437,6 +438,11 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
                             .because("the updater is who is in that domain")
                             .advise("bpfwarden policy apply FILE"));
         domain = static_cast<__u32>(found - names.begin());
+        // The one before, too, if it comes back by itself.
+        const unsigned slots = BW_TRY(policy->status()).rollback_in ? 2 : 1;
+        for (unsigned slot = 0; slot < slots; ++slot)
+            if (const auto image = BW_TRY(policy->image(slot)))
+                BW_TRY(enforce::require_known_by_digest(*image, domain));
     }
 
     auto place = BW_TRY(Place::make());

@@ -16,27 +16,35 @@
 #include <thread>
 
 #include "attack/acts.hpp"
+#include "base/fd.hpp"
+#include "trust/digest.hpp"
 
 namespace bpfwarden::test {
 
 namespace fs = std::filesystem;
 
-static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", keeper = "/run/keeper", said = "/run/guardian.said",
-                         policy_file = "/run/keeper.toml", log_file = "/run/policy.jsonl";
+static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", gate = "/run/gate", keeper = "/run/keeper",
+                         said = "/run/guardian.said", policy_file = "/run/keeper.toml", log_file = "/run/policy.jsonl";
 
-// Who executes `keeper` is in the domain; the rule is there as a policy needs one, and of an operation that few
-// programs are needed for.
-static constexpr const char* policy = R"(format = 1
+// `keeper` is in the domain if `gate` executes it: so the kernel makes digests of little else. The rule is there as a
+// policy needs one, and of an operation that few programs are needed for.
+static std::string policy(const std::string& digest) {
+    return R"(format = 1
 name = "keeper"
 mode = "enforce"
 [[domain]]
+name = "gate"
+enter = [ { exe = "/run/gate" } ]
+[[domain]]
 name = "keeper"
-enter = [ { exe = "/run/keeper" } ]
+enter = [ { from = ["gate"], ima = "sha256:)" +
+           digest + R"(" } ]
 [[rule]]
 domains = ["keeper"]
 deny = ["mkdir"]
 paths = ["/run/nowhere/*"]
 )";
+}
 
 Place guards_place() {
     const std::string sealed = "/run/bpfwarden/sealed";
@@ -77,8 +85,9 @@ SealedWorld::SealedWorld(const Before& before_sealing) {
 
 void SealedWorld::seal() {
     std::error_code problem;
-    fs::copy_file("/usr/bin/env", world_.outer(keeper), problem);
-    std::ofstream(world_.outer(policy_file)) << policy;
+    for (const auto& copy : {gate, keeper}) fs::copy_file("/usr/bin/env", world_.outer(copy), problem);
+    const UniqueFd file(::open("/usr/bin/env", O_RDONLY | O_CLOEXEC));
+    std::ofstream(world_.outer(policy_file)) << policy(trust::sha256_of_file(file).value());
     if (world_.execute({bpfwarden, "policy", "apply", policy_file})) return;
     if (world_.execute({bpfwarden, "guard", "seal", "--updater", "domain:keeper", "--mount",
                         place_in(Home::usual).mount, "--mount", place_in(Home::apart).mount}))
@@ -87,7 +96,8 @@ void SealedWorld::seal() {
     guardian_ = world_.start([] {
         const int out = ::open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         ::dup2(out, 2);
-        ::execl(keeper.c_str(), "keeper", "/bpfwarden/bin/bpfwarden-guard", "--audit", log_file.c_str(), nullptr);
+        ::execl(gate.c_str(), "gate", keeper.c_str(), "/bpfwarden/bin/bpfwarden-guard", "--audit", log_file.c_str(),
+                nullptr);
         return 127;
     });
     serves_ = eventually(std::chrono::seconds(60), [&] { return text_of(world_.outer(said)).contains("in force\n"); });
@@ -108,7 +118,7 @@ SealedWorld::~SealedWorld() {
 }
 
 int SealedWorld::as_updater(std::vector<std::string> words) const {
-    words.insert(words.begin(), keeper);
+    words.insert(words.begin(), {gate, keeper});
     return world_.execute(words);
 }
 

@@ -89,7 +89,7 @@ TEST_F(GuardSeal, WithAPolicyInForce) {
     // Somebody else is told that what was tried was refused.
     const auto others = run({"guard", "status"}, without_mac_admin);
     EXPECT_EQ(others.status, 0);
-    for (const char* line : {"updater     cap:mac_admin\n", "core        11 programs",
+    for (const char* line : {"updater     cap:mac_admin\n", "core        8 programs",
                              "an fd for map:", "renaming a pin of the guard: refused\n"})
         EXPECT_TRUE(others.out.contains(line)) << line << "\n" << others;
     EXPECT_FALSE(others.out.contains("NOT")) << others;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may change what is sealed, and what a change leaves.
 #include <bpf/bpf.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,6 +87,50 @@ TEST_F(GuardUpdater, WhoIsInTheDomain) {
     EXPECT_EQ(status()["updater"], "domain:updater");
     expect_refused([] { return true; });
     expect_permitted(updater);
+}
+
+// The program is the right one, and who traces it could have it do anything: also of who let go of it since.
+TEST_F(GuardUpdater, NotWhoCameInUnderATracer) {
+    seal({"--updater", "domain:updater"});
+    const auto traced = [](const Words& words, bool let_go) {
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            std::vector<char*> argv;
+            for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+            argv.push_back(nullptr);
+            ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+            ::execv(argv[0], argv.data());
+            ::_exit(127);
+        }
+        int status = 0, stops = 0;
+        while (::waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+            const bool end = let_go && ++stops == 2;  // in the domain
+            ::ptrace(end ? PTRACE_DETACH : PTRACE_CONT, pid, nullptr, nullptr);
+        }
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    };
+    for (const bool let_go : {false, true})
+        EXPECT_EQ(traced({updater, place + "updater", tool, "guard", "unseal"}, let_go), 4) << let_go;
+    EXPECT_TRUE(sealed());
+    EXPECT_EQ(run({"guard", "unseal"}, {}, updater).status, 0) << "control";
+}
+
+TEST_F(GuardUpdater, OnlyADomainThatIsEnteredByADigest) {
+    const auto expect_refused_for = [](const std::string& why, const std::string& domain) {
+        SCOPED_TRACE(domain);
+        write_file(place + "domain.toml", text_of(old_policy) + "[[domain]]\nname = \"other\"\n" + domain);
+        ASSERT_EQ(run({"policy", "apply", place + "domain.toml"}).status, 0);
+        const auto ran = run({"guard", "seal", "--updater", "domain:other"});
+        EXPECT_EQ(ran.status, 1) << ran;
+        EXPECT_TRUE(ran.err.contains(why)) << ran;
+        expect_three_parts(ran);
+        EXPECT_FALSE(is_mounted(enforce::sealed_tmpfs));
+    };
+    const auto digest = "ima = \"sha256:" + std::string(64, 'a') + "\", from = [\"gate\"]";
+    expect_refused_for("goes by no digest", "enter = [ { exe = \"/usr/bin/true\" } ]\n");
+    expect_refused_for("goes by no digest", "enter = [ { " + digest + " }, { cgroup = \"/other\" } ]\n");
+    expect_refused_for("secure_exec = false", "enter = [ { " + digest + " } ]\nsecure_exec = false\n");
+    old_in_force();
 }
 
 std::set<std::string> not_there(const std::set<std::string>& things) {
