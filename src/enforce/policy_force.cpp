@@ -151,12 +151,14 @@ static Result<bool> has_image(const std::string& pins) {
     return false;
 }
 
+static bool is_link(std::string_view name) { return name.starts_with(link_prefix) || name.starts_with(next_prefix); }
+
 // Links first: what is left of an end that is cut short must not be programs without their maps.
 static Result<> unpin(const std::string& pins) {
     std::error_code error;
     std::vector<fs::path> links, rest;
     for (const auto& entry : fs::directory_iterator(pins, error))
-        (entry.path().filename().string().starts_with(link_prefix) ? links : rest).push_back(entry.path());
+        (is_link(entry.path().filename().string()) ? links : rest).push_back(entry.path());
     for (const auto& list : {links, rest})
         for (const auto& path : list)
             if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
@@ -293,6 +295,12 @@ Result<> PolicyForce::settle() {
 
 Result<> PolicyForce::attach(const PolicyNeeds& needs, const SealedChange& sealing) {
     auto object = BW_TRY(PolicyObject::open(pins_, needs));
+    return object.attach(sealing);
+}
+
+Result<> PolicyForce::renew() {
+    const auto sealing = BW_TRY(SealedChange::begin(pins_));
+    auto object = BW_TRY(PolicyObject::successor(pins_));
     return object.attach(sealing);
 }
 

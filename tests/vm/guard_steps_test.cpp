@@ -137,8 +137,9 @@ TEST_F(GuardSteps, ChangesUnderASeal) {
     const char* pin = "/sys/fs/bpf/others";
     ASSERT_EQ(::bpf_obj_pin(others.link.get(), pin), 0);
     seal();
-    for (const auto& [command, most] :
-         {std::pair<Words, std::size_t>{{"guard", "protect", "--pin", pin}, 5}, {{"policy", "apply", new_policy}, 8}}) {
+    for (const auto& [command, most] : {std::pair<Words, std::size_t>{{"guard", "protect", "--pin", pin}, 5},
+                                        {{"policy", "apply", new_policy}, 8},
+                                        {{"guard", "update"}, 6}}) {
         for (const auto& point : points(command, most)) {
             SCOPED_TRACE(fmt::format("{} {} killed at {} {}", command[0], command[1], point.first, point.second));
             EXPECT_EQ(killed_at(command, point), 128 + SIGKILL);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may change what is sealed, and what a change leaves.
 #include <bpf/bpf.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,19 +136,84 @@ TEST_F(GuardUpdater, OnlyADomainThatIsEnteredByADigest) {
     old_in_force();
 }
 
+int open_by_name(const std::string& name) {
+    const auto id = static_cast<__u32>(std::stoul(name.substr(name.find(':') + 1)));
+    return status_of(name.starts_with("map")    ? ::bpf_map_get_fd_by_id(id)
+                     : name.starts_with("prog") ? ::bpf_prog_get_fd_by_id(id)
+                                                : ::bpf_link_get_fd_by_id(id));
+}
+
+std::set<std::string> programs_and_links() {
+    std::set<std::string> names;
+    for (const auto& name : new_names(in_kernel()))
+        if (!name.starts_with("map")) names.insert(name);
+    return names;
+}
+
+// Under load: what is refused is refused throughout, by the policy's programs and by the guard's.
+TEST_F(GuardUpdater, AnotherVersionTakesTheirPlace) {
+    seal();
+    const auto things = sealed_things();
+    EXPECT_EQ(as_other([] { return run({"guard", "update"}).status; }), 4);
+    EXPECT_EQ(sealed_things(), things);
+    std::atomic<bool> stop = false;
+    std::atomic<unsigned> refused = 0, made = 0;
+    std::thread load([&] {
+        Maker maker("maker");
+        while (!stop) ++(maker.make(fmt::format("both/update{}", refused + made)) == EACCES ? refused : made);
+    });
+    const pid_t attacker = ::fork();
+    if (attacker == 0) {
+        // Ends with what got through.
+        static std::atomic<bool> told;
+        ::signal(SIGTERM, [](int) { told = true; });
+        int through = 0;
+        if (!without_mac_admin()) ::_exit(255);
+        const auto pins = std::string(enforce::sealed_guard) + "/";
+        for (unsigned turn = 0; !told; ++turn) {
+            through += ::rename((pins + "link_rest_rename").c_str(), (pins + "gone").c_str()) == 0;
+            through += ::umount2(enforce::sealed_bpffs, MNT_DETACH) == 0;
+            through += ::bpf_obj_get((pins + "sealed").c_str()) >= 0;
+            const int sysctl = ::open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC);
+            through += ::write(sysctl, "1", 1) == 1;
+            ::close(sysctl);
+        }
+        ::_exit(std::min(through, 254));
+    }
+    const auto updated = run({"guard", "update"});
+    EXPECT_EQ(updated.status, 0) << updated;
+    stop = true;
+    load.join();
+    ::kill(attacker, SIGTERM);
+    int status = 0;
+    ::waitpid(attacker, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(made, 0U);
+    EXPECT_GT(refused, 10U);
+    const auto now = sealed_things();
+    for (const auto& name : things)
+        if (!name.starts_with("map")) {
+            EXPECT_FALSE(now.contains(name)) << name;
+        }
+    const auto are_maps = [](const auto& all) {
+        return std::ranges::count_if(all, [](const auto& name) { return name.starts_with("map"); });
+    };
+    EXPECT_EQ(std::ssize(now) - are_maps(now), std::ssize(things) - are_maps(things)) << "as many as before";
+    std::set<std::string> open;
+    for (const auto& name : programs_and_links())
+        if (now.contains(name) && as_other([&] { return open_by_name(name); }) != ENOENT) open.insert(name);
+    EXPECT_EQ(open.size(), 1U) << "the one that shows what is sealed: " << ::testing::PrintToString(open);
+    EXPECT_EQ(GuardGuest::status()["core"].size(), 8U) << "none twice";
+    expect_in_force();
+    expect_permitted(tool);
+}
+
 std::set<std::string> not_there(const std::set<std::string>& things) {
     std::set<std::string> gone;
     const auto now = new_names(in_kernel());
     for (const auto& name : things)
         if (!now.contains(name)) gone.insert(name);
     return gone;
-}
-
-int open_by_name(const std::string& name) {
-    const auto id = static_cast<__u32>(std::stoul(name.substr(name.find(':') + 1)));
-    return status_of(name.starts_with("map")    ? ::bpf_map_get_fd_by_id(id)
-                     : name.starts_with("prog") ? ::bpf_prog_get_fd_by_id(id)
-                                                : ::bpf_link_get_fd_by_id(id));
 }
 
 // Under load: what both policies refuse is refused throughout.
