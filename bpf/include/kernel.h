@@ -232,6 +232,13 @@ struct socket {
 	struct sock *sk;
 };
 struct kernel_siginfo;
+struct fown_struct;
+struct perf_event_attr { __u64 sigtrap : 1; };
+struct hw_perf_event { struct task_struct *target; };
+struct perf_event {
+	struct perf_event_attr attr;
+	struct hw_perf_event hw;
+};
 struct fs_context;
 struct mnt_idmap;
 struct bpf_map {

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "attack/acts.hpp"
+#include "attack/eventually.hpp"
 #include "base/fd.hpp"
 #include "trust/digest.hpp"
 
@@ -24,7 +25,7 @@ namespace bpfwarden::test {
 namespace fs = std::filesystem;
 
 static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", gate = "/run/gate", keeper = "/run/keeper",
-                         said = "/run/guardian.said", policy_file = "/run/keeper.toml", log_file = "/run/policy.jsonl";
+                         policy_file = "/run/keeper.toml";
 
 // `keeper` is in the domain if `gate` executes it: so the kernel makes digests of little else. The rule is there as a
 // policy needs one, and of an operation that few programs are needed for.
@@ -51,21 +52,6 @@ Place guards_place() {
     return {.mount = sealed + "/bpf", .parent = sealed, .above = "/run", .pins = sealed + "/bpf/guard"};
 }
 
-static bool eventually(std::chrono::seconds time, const std::function<bool()>& holds) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (!holds()) {
-        if (std::chrono::steady_clock::now() > end) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-}
-
-static std::string text_of(const std::string& path) {
-    std::stringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
-
 static std::optional<SealedWorld> current;
 static bool lost = false;
 
@@ -80,7 +66,7 @@ SealedWorld::SealedWorld(const Before& before_sealing) {
     if (lost) return;
     if (before_sealing) before_sealing(world_);
     seal();
-    EXPECT_TRUE(works()) << text_of(world_.outer(said));
+    EXPECT_TRUE(works()) << (guardian_ ? guardian_->said() : "");
 }
 
 void SealedWorld::seal() {
@@ -93,14 +79,12 @@ void SealedWorld::seal() {
                         place_in(Home::usual).mount, "--mount", place_in(Home::apart).mount}))
         return;
     sealed_ = true;
-    guardian_ = world_.start([] {
-        const int out = ::open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-        ::dup2(out, 2);
-        ::execl(gate.c_str(), "gate", keeper.c_str(), "/bpfwarden/bin/bpfwarden-guard", "--audit", log_file.c_str(),
-                nullptr);
-        return 127;
-    });
-    serves_ = eventually(std::chrono::seconds(60), [&] { return text_of(world_.outer(said)).contains("in force\n"); });
+    guardian_.emplace(world_, std::vector{gate, keeper});
+}
+
+bool SealedWorld::revive() {
+    if (!guardian_->runs()) guardian_.emplace(world_, std::vector{gate, keeper});
+    return guardian_->serves();
 }
 
 SealedWorld::~SealedWorld() {
@@ -112,9 +96,9 @@ SealedWorld::~SealedWorld() {
         return;
     }
     EXPECT_EQ(world_.execute({bpfwarden, "policy", "remove"}), 0);
-    if (guardian_ < 0) return;
-    ::kill(guardian_, SIGTERM);
-    EXPECT_EQ(wait_for(guardian_), 0);
+    if (guardian_ && guardian_->runs()) {
+        EXPECT_EQ(guardian_->end(), 0) << guardian_->said();
+    }
 }
 
 int SealedWorld::as_updater(std::vector<std::string> words) const {
@@ -138,14 +122,23 @@ void SealedWorld::remove_victim() {
     kept_.reset();
 }
 
+static int load_what_is_refused() {
+    const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+                                {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    return status_of(::bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "nothing", "GPL", nothing, 2, nullptr));
+}
+
 bool SealedWorld::core_decides(Victim victim) const {
     return world_.run([&] {
-        if (victim == Victim::sysctl) return write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0");
-        const bpf_insn nothing[] = {
-            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-        return status_of(::bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "nothing", "GPL", nothing, 2, nullptr));
+        return victim == Victim::sysctl ? write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0")
+                                        : load_what_is_refused();
     }) == EPERM;
+}
+
+pid_t SealedWorld::attempt() const {
+    const pid_t pid = world_.start(load_what_is_refused);
+    EXPECT_EQ(wait_for(pid), EPERM) << "the guard decides nothing";
+    return pid;
 }
 
 bool SealedWorld::is_whole() const {
@@ -155,7 +148,7 @@ bool SealedWorld::is_whole() const {
 bool SealedWorld::told_of(pid_t actor) const {
     const auto who = "\"actor\":{\"pid\":" + std::to_string(actor) + ",";
     return eventually(std::chrono::seconds(10), [&] {
-        std::ifstream log(world_.outer(log_file));
+        std::ifstream log(world_.outer(guardians_log));
         for (std::string line; std::getline(log, line);)
             if (line.contains("\"event\":\"tamper\"") && line.contains(who)) return true;
         return false;
