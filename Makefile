@@ -8,7 +8,7 @@ KERNEL   ?= all
 TEST     ?=
 SECONDS  ?= 60
 filter    = $(if $(TEST),--filter '$(TEST)')
-kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kernel) vm-$(kernel)-policy vm-$(kernel)-attack vm-$(kernel)-guard))
+kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kernel) vm-$(kernel)-policy vm-$(kernel)-attack vm-$(kernel)-guard vm-$(kernel)-apparmor))
 
 .DEFAULT_GOAL := help
 .PHONY: help

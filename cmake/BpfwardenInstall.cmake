@@ -12,6 +12,9 @@ install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" "${CMAKE_BINARY_DIR}/bpfw
   packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
 install(FILES packaging/sysusers.d/bpfwarden.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/tmpfiles.d/bpfwarden.conf DESTINATION lib/tmpfiles.d)
+# Nothing is confined by them before somebody names them.
+install(FILES packaging/apparmor/abstractions/bpfwarden DESTINATION "${CMAKE_INSTALL_DATADIR}/bpfwarden/apparmor/abstractions")
+install(FILES packaging/apparmor/bpfwarden-service DESTINATION "${CMAKE_INSTALL_DATADIR}/bpfwarden/apparmor")
 # The library for programs. The preload library has no version: nothing is linked with it.
 install(TARGETS bpfwarden_shared_client LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(TARGET bpfwarden_preload)

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Nobody opens the files that are listed in a map: a policy of somebody who has never heard of bpfwarden. bpftool loads
-// it:
+// Nobody opens the files that are listed in a map: a policy of somebody who has never heard of bpfwarden. Loaded by
 //
 //   bpftool prog loadall file_lock.bpf.o /sys/fs/bpf/file_lock pinmaps /sys/fs/bpf/file_lock autoattach
-//   bpftool map update pinned /sys/fs/bpf/file_lock/locked key INODE DEVICE value 1      (16 bytes of key, as they are
-//   in memory)
+//   bpftool map update pinned /sys/fs/bpf/file_lock/locked key hex … value 1     (examples/demo/demo-guard has the key)
 //
 // Hook: lsm/file_open. Maps: locked (hash). Kernel floor: 5.7.
 #include <linux/bpf.h>
