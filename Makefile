@@ -8,7 +8,7 @@ KERNEL   ?= all
 TEST     ?=
 SECONDS  ?= 60
 filter    = $(if $(TEST),--filter '$(TEST)')
-kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kernel) vm-$(kernel)-policy vm-$(kernel)-attack vm-$(kernel)-guard))
+kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kernel) vm-$(kernel)-policy vm-$(kernel)-attack vm-$(kernel)-guard vm-$(kernel)-apparmor))
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -59,7 +59,14 @@ demo-policy: ## Debian's nginx under a policy, in guests: attacks from inside it
 	@tools/build src/all examples/all bench_policy_cost
 	@examples/demo/demo-policy $(filter-out all,$(KERNEL))
 	@bench/run --lab '$(if $(filter all,$(KERNEL)),lts,$(KERNEL))' --part policy --quick
-	@echo 'next: `make bench-lab`, the same with 10,000 rules, and of execs'
+	@echo 'next: `make demo-guard`, a policy and somebody else'\''s program sealed against root'
+
+.PHONY: demo-guard
+demo-guard: ## a policy and somebody else's program, sealed, in guests: attacks of root, the record, changes under load (KERNEL=lts)
+	@tools/deps build demo guest
+	@tools/build src/all examples/all
+	@examples/demo/demo-guard $(filter-out all,$(KERNEL))
+	@echo 'next: `make bench-lab`, what a policy costs, with 10,000 rules, and of execs'
 
 .PHONY: test test-unit test-root test-vm soak
 test: deps ## every test: checks, unit, root, guests of three kernels, install

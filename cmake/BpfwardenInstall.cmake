@@ -5,12 +5,16 @@ install(TARGETS bpfwarden bpfwardend bpfwarden-guard RUNTIME DESTINATION "${CMAK
 # the same folder for /usr, and one outside of every other prefix.
 set(BPFWARDEN_SYSTEMD_UNIT_DIR "lib/systemd/system" CACHE STRING "Where systemd's units go, below the prefix")
 install(CODE "set(BPFWARDEN_SBINDIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
-  foreach(unit bpfwardend bpfwarden-guard)
+  foreach(unit bpfwardend bpfwarden-guard bpfwarden-seal)
     configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/\${unit}.service.in\" \"${CMAKE_BINARY_DIR}/\${unit}.service\" @ONLY)
   endforeach()")
-install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" "${CMAKE_BINARY_DIR}/bpfwarden-guard.service" packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
+install(FILES "${CMAKE_BINARY_DIR}/bpfwardend.service" "${CMAKE_BINARY_DIR}/bpfwarden-guard.service" "${CMAKE_BINARY_DIR}/bpfwarden-seal.service"
+  packaging/systemd/bpfwardend.socket DESTINATION "${BPFWARDEN_SYSTEMD_UNIT_DIR}")
 install(FILES packaging/sysusers.d/bpfwarden.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/tmpfiles.d/bpfwarden.conf DESTINATION lib/tmpfiles.d)
+# Nothing is confined by them before somebody names them.
+install(FILES packaging/apparmor/abstractions/bpfwarden DESTINATION "${CMAKE_INSTALL_DATADIR}/bpfwarden/apparmor/abstractions")
+install(FILES packaging/apparmor/bpfwarden-service DESTINATION "${CMAKE_INSTALL_DATADIR}/bpfwarden/apparmor")
 # The library for programs. The preload library has no version: nothing is linked with it.
 install(TARGETS bpfwarden_shared_client LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(TARGET bpfwarden_preload)

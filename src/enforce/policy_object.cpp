@@ -21,6 +21,7 @@
 #include "enforce/policy_hooks.hpp"
 #include "kernel/btf.hpp"
 #include "kernel/file.hpp"
+#include "kernel/probe.hpp"
 #include "policy.skel.h"
 #include "policy/pin.hpp"
 
@@ -28,23 +29,19 @@ namespace bpfwarden::enforce {
 
 namespace fs = std::filesystem;
 
-static std::string_view trim(std::string_view text) {
-    const auto first = text.find_first_not_of(" \n");
-    return first == text.npos ? std::string_view{} : text.substr(first, text.find_last_not_of(" \n") - first + 1);
-}
-
 Result<> require_bpf_lsm() {
-    auto list = kernel::read_file("/sys/kernel/security/lsm");
-    if (!list)
+    const auto text = kernel::read_file("/sys/kernel/security/lsm");
+    if (!text)
         return fail(Error(Code::unsupported, "cannot see which security modules this kernel has")
-                        .because(list.error().what())
+                        .because(text.error().what())
                         .advise("mount -t securityfs none /sys/kernel/security"));
-    for (const auto name : split(*list, ',')) {
-        if (trim(name) == "bpf") return {};
-    }
+    const auto active = kernel::parse_lsm_list(*text);
+    if (std::ranges::find(active, "bpf") != active.end()) return {};
     return fail(Error(Code::unsupported, "BPF LSM is not in force on this kernel")
-                    .because(fmt::format("its security modules are: {}", trim(*list)))
-                    .advise("add \"bpf\" to lsm= on the kernel's command line and start the machine again"));
+                    .because(fmt::format("its security modules are: {}", join(active, ",")))
+                    .advise(fmt::format("start the machine with lsm={} on the kernel's command line; with GRUB that is "
+                                        "GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub",
+                                        kernel::boot_list_with_bpf(active))));
 }
 
 void PolicyObject::Close::operator()(bpf_object* object) const { ::bpf_object__close(object); }

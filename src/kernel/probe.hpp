@@ -85,6 +85,8 @@ Result<LsmList> active_lsms();
 Result<std::string> read_securityfs(const char* name);
 bool securityfs_has(const char* name);
 Finding lsm_finding(const LsmList& list);
+// What the boot line's lsm= must be for these and BPF LSM, which is asked last.
+std::string boot_list_with_bpf(const std::vector<std::string>& active);
 // Is BPF LSM among the active ones? Without root, and in well under 1 ms.
 Finding probe_lsm_active();
 Finding probe_lsm_built_in(HostView& host);

@@ -77,6 +77,14 @@ Finding lsm_finding(const LsmList& list) {
                                                                     : is_absent(list.how, seen);
 }
 
+std::string boot_list_with_bpf(const std::vector<std::string>& active) {
+    std::string line;
+    // Those three are in force whatever the list says.
+    for (const auto& name : active)
+        if (name != "capability" && name != "ima" && name != "evm" && name != "bpf") line += name + ",";
+    return line + "bpf";
+}
+
 Finding probe_lsm_active() {
     const auto list = active_lsms();
     return list ? lsm_finding(*list) : from_error("securityfs and lsm_list_modules(2)", list.error());

@@ -58,6 +58,17 @@ def guard_needs(service: str) -> list[str]:
     return problems
 
 
+def seal_needs(service: str) -> list[str]:
+    has = settings(service)
+    problems = [f"{name}= must not be set: the seal would be mounted in another mount namespace" for name in OWN_MOUNTS if name in has]
+    problems += [f"{name}= must not be set: who stops the service would end the seal" for name in ("ExecStop", "ExecStopPost") if name in has]
+    problems += must(has.get("Type") == "oneshot" and has.get("RemainAfterExit") == "yes", "it has to be done before what follows starts")
+    problems += must(has.get("DefaultDependencies") == "no" and "basic.target" in has.get("Before", ""), "ordinary services would run before the seal")
+    problems += must("bpfwarden-guard.service" in has.get("After", "").split(), "the policies would not be in force yet")
+    problems += must(has.get("EnvironmentFile", "-").startswith("/"), "without its configuration it would seal for nobody to change")
+    return problems
+
+
 def stored() -> int:
     """How many fds the daemon gives to systemd at most."""
     number = re.search(r"most_fds = ([\d']+)", read("src/broker/fd_store.hpp"))
@@ -105,6 +116,10 @@ def self_test(service: str, with_systemd: bool) -> list[str]:
     guard = (UNITS / "bpfwarden-guard.service.in").read_text()
     problems += must(bool(guard_needs(guard + "\nPrivateTmp=yes\n")), "a mount namespace of the guard's own passes")
     problems += must(bool(guard_needs(guard.replace(" CAP_DAC_READ_SEARCH", ""))), "a guard that sees no mounts passes")
+    seal = (UNITS / "bpfwarden-seal.service.in").read_text()
+    problems += must(bool(seal_needs(seal + "\nExecStop=/bin/true\n")), "a seal that a stop could end passes")
+    problems += must(bool(seal_needs(seal.replace("Before=basic.target ", "Before="))), "a seal after ordinary services passes")
+    problems += must(bool(seal_needs(seal.replace("EnvironmentFile=/", "EnvironmentFile=-/"))), "a seal without a configuration passes")
     if with_systemd:
         unknown = service.replace("Restart=on-failure", "Restart=perhaps")
         problems += must(bool(verify({"bpfwardend.service": unknown})), "a word that systemd does not know passes")
@@ -116,12 +131,14 @@ def main() -> None:
     service, socket = (UNITS / "bpfwardend.service.in").read_text(), (UNITS / "bpfwardend.socket").read_text()
     with_systemd = shutil.which("systemd-analyze") is not None
     guard = (UNITS / "bpfwarden-guard.service.in").read_text()
+    seal = (UNITS / "bpfwarden-seal.service.in").read_text()
     results = {"self-test": self_test(service, with_systemd), "the service": needs(service, grantable()), "the guard": guard_needs(guard),
+               "the seal": seal_needs(seal),
                "the socket": must("ListenSequentialPacket=/run/bpfwarden/control" in socket and "SocketMode=0600" in socket
                                   and "FileDescriptorName=control" in socket, "its path, mode or name is not the daemon's")}
     if with_systemd:
         results["systemd-analyze verify"] = verify({"bpfwardend.service": service, "bpfwardend.socket": socket,
-                                                    "bpfwarden-guard.service": guard})
+                                                    "bpfwarden-guard.service": guard, "bpfwarden-seal.service": seal})
         results["systemd-analyze security"] = security(service)
     else:
         print("skip systemd-analyze: systemd-analyze is not installed")

@@ -81,8 +81,9 @@ def look(stage: Path, scratch: Path) -> None:
     program = stage / "usr/sbin/bpfwarden"
 
     wanted = ["usr/sbin/bpfwarden", "usr/sbin/bpfwardend", "usr/sbin/bpfwarden-guard", "usr/lib/sysusers.d/bpfwarden.conf",
-              "usr/lib/tmpfiles.d/bpfwarden.conf", "usr/lib/systemd/system/bpfwarden-guard.service",
+              "usr/lib/tmpfiles.d/bpfwarden.conf", "usr/lib/systemd/system/bpfwarden-guard.service", "usr/lib/systemd/system/bpfwarden-seal.service",
               "usr/lib/systemd/system/bpfwardend.service", "usr/lib/systemd/system/bpfwardend.socket"]
+    wanted += [f"usr/share/bpfwarden/apparmor/{name}" for name in ("bpfwarden-service", "abstractions/bpfwarden")]
     wanted += [f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").glob("*.[1-8]")]
     wanted += [f"usr/include/bpfwarden/{name}" for name in ("bpfwarden.h", "bpfwarden.hpp", "filter.h", "filter.hpp", "seccomp_filter.h")]
     wanted += [str(library(stage, name).relative_to(stage)) for name in ("libbpfwarden.so", "libbpfwarden.so.0", "libbpfwarden-preload.so",

@@ -24,6 +24,8 @@ PARTS = {
     # bpf_lsm_file_open and died in two of five runs; on one processor in none.
     "attack": ["--append", "maxcpus=1"],
     "guard": [],
+    # As Debian starts it: AppArmor, and no BPF LSM.
+    "apparmor": ["--append", "lsm=landlock,lockdown,yama,apparmor"],
 }
 GUEST_SECONDS = 300  # to boot once and make a snapshot, which later runs restore
 

@@ -52,6 +52,14 @@ TEST(LsmList, HasBpfOnlyByItsWholeName) {
     EXPECT_EQ(lsm_finding({{}, "a test"}).state, Presence::absent);
 }
 
+TEST(LsmList, SaysHowToBootWithBpf) {
+    const auto boot_list = [](const char* active) { return boot_list_with_bpf(parse_lsm_list(active)); };
+    EXPECT_EQ(boot_list("lockdown,capability,landlock,yama,apparmor,tomoyo,ima,evm\n"),
+              "lockdown,landlock,yama,apparmor,tomoyo,bpf");
+    EXPECT_EQ(boot_list("capability"), "bpf");
+    EXPECT_EQ(boot_list("capability,bpf,apparmor"), "apparmor,bpf");
+}
+
 TEST(Lockdown, IsTheWordInBrackets) {
     EXPECT_EQ(parse_lockdown("none [integrity] confidentiality\n"), "integrity");
     EXPECT_EQ(parse_lockdown("[none] integrity confidentiality\n"), "none");

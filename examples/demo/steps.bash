@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the demos that run in guests: begins a guest for each kernel, and counts what happens in one.
+set -euo pipefail
+
+demo=${0##*/}
+title() { printf '\n%s\n' "$*"; }
+indent() { sed 's/^/     /'; }
+
+# --- outside: a guest for each kernel -------------------------------------------------------------------------------
+in_guests() { # kernels; default: all three, at the same time
+    local root roles logs guests=() failed=0 ran=0 i role status
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+    roles=("$@")
+    if [ $# = 0 ]; then roles=(lts floor edge); fi
+    logs=$(mktemp -d /tmp/bpfwarden-demo.XXXXXX)
+    # shellcheck disable=SC2064
+    trap "rm -rf '$logs'; kill \$(jobs -p) 2>/dev/null || true" EXIT
+    for role in "${roles[@]}"; do
+        : >"$logs/$role"
+        "$root/tools/lab/lab" run --quiet --kernel "$role" --timeout 900 -- "/bpfwarden/demo/$demo" --inside "$role" \
+            >"$logs/$role" 2>&1 </dev/null &
+        guests+=("$!")
+    done
+    for i in "${!roles[@]}"; do
+        role=${roles[i]}
+        status=0
+        # All of the first; of the others, which do the same, each step and what was wrong.
+        if [ "$i" = 0 ]; then tail -n +1 -f --pid "${guests[i]}" "$logs/$role"; fi
+        wait "${guests[i]}" || status=$?
+        if [ "$i" != 0 ]; then
+            echo
+            grep -E "^(kernel |[0-9]\. |$demo: |lab: |  (why|do): )|NOT AS IT SHOULD BE" "$logs/$role" || cat "$logs/$role"
+        fi
+        case $status in
+        0) ran=$((ran + 1)) ;;
+        77) echo "$demo: this machine's mirror has no kernel for $role: left out" ;;
+        *) failed=$((failed + 1)) ;;
+        esac
+    done
+    if [ "$failed" != 0 ] || [ "$ran" = 0 ]; then
+        printf '\n%s: %s of %s kernels did not do as they should\n' "$demo" "$failed" "${#roles[@]}"
+        exit 1
+    fi
+    exit 0
+}
+
+# --- inside a guest -------------------------------------------------------------------------------------------------
+must_be_inside() {
+    if [ ! -e /run/lab/script ]; then
+        echo "$demo: --inside is for a guest of tools/lab: it attacks the system that it runs on" >&2
+        exit 2
+    fi
+}
+passed=0
+failed=0
+happened() { # what should have happened, then a test that says whether it did
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "   NOT AS IT SHOULD BE: $what"
+    fi
+}
+try() { # runs a command; its output goes to $out, its status to $status
+    status=0
+    out=$("$@" 2>&1) || status=$?
+}
+soon() { # waits up to thirty seconds for a command to succeed
+    local end=$((SECONDS + 30))
+    until "$@" 2>/dev/null; do
+        if [ $SECONDS -gt $end ]; then return 1; fi
+        sleep 0.1
+    done
+}
+has() { grep -Fq -- "$1" <<<"$out"; }
+ended() { test "$status" = "$1"; }
+shown() { # a command: shown, run, its output shown
+    echo "   # $*"
+    try "$@"
+    if [ -n "$out" ]; then indent <<<"$out"; fi
+}
+show() { shown bpfwarden "$@"; }
+finish() {
+    echo
+    if [ "$failed" = 0 ]; then
+        echo "$demo: all $passed steps happened as they should"
+    else
+        echo "$demo: $failed of $((passed + failed)) steps did not happen as they should"
+        exit 1
+    fi
+}
