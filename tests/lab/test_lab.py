@@ -4,6 +4,7 @@
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -174,6 +175,30 @@ class Packages(unittest.TestCase):
         tree, _ = self.unpacked(self.deb())
         self.assertEqual({guest for _, guest in packages.contents(tree)},
                          {"/etc", "/etc/link", "/etc/server.conf", "/usr", "/usr/share", "/var", "/var/lib", "/var/lib/server"})
+
+    def test_those_for_the_disk(self):
+        with self.mirror(self.deb()), contextlib.redirect_stderr(io.StringIO()):
+            files = dict((str(guest), host) for host, guest in image.tree_files(manifest.parse('format = 1\n[debian]\ndisk = ["server"]\n')))
+        self.assertEqual(set(files), {"/bpfwarden/debian/etc/link", "/bpfwarden/debian/etc/server.conf"})
+        with contextlib.redirect_stderr(io.StringIO()), self.mirror(None):
+            self.assertEqual(list(image.tree_files(manifest.parse('format = 1\n[debian]\ndisk = ["other"]\n'))), [])
+
+    def test_their_libraries_are_beside_them(self):
+        # A program that needs a library which only its package has.
+        usr = self.temp / "cache/bpfwarden/packages/one/usr"
+        (usr / "lib/x86_64-linux-gnu").mkdir(parents=True)
+        (usr / "bin").mkdir()
+        library, program = usr / "lib/x86_64-linux-gnu/libown.so.1", usr / "bin/program"
+        compile = ["cc", "-x", "c", "-"]
+        subprocess.run([*compile, "-shared", "-fPIC", "-Wl,-soname,libown.so.1", "-o", library], input=b"int own(void) { return 0; }\n", check=True)
+        subprocess.run([*compile, "-o", program, "-x", "none", library], input=b"int own(void); int main(void) { return own(); }\n", check=True)
+        needed = libraries.Libraries().of(program)
+        self.assertTrue(any("libc.so" in path for path in needed))
+        self.assertFalse(any("libown" in path for path in needed), "it comes with the package")
+        elsewhere = shutil.copy(program, self.temp / "elsewhere")
+        with self.assertRaises(errors.LabError) as caught:
+            libraries.Libraries().of(Path(elsewhere))
+        self.assertIn("libown.so.1", str(caught.exception))
 
     def test_the_mirror_is_asked_once(self):
         first, _ = self.unpacked(self.deb())

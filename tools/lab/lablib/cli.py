@@ -97,7 +97,9 @@ def _fetch(args) -> int:
             print(error, file=sys.stderr)
             # A real failure tells more than a role that this mirror lacks.
             worst = error.code if worst in (0, 77) else worst
-    packages.unpacked(manifest.load(args.manifest).debian, args.update)
+    guests = manifest.load(args.manifest)
+    for names in (guests.debian, guests.disk):
+        packages.unpacked(names, args.update)
     return worst
 
 

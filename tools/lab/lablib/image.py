@@ -11,10 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import store
+from . import packages, store
 from .errors import LabError
 from .manifest import TREE_ROOT, Manifest
 
+DEBIAN = f"{TREE_ROOT}/debian"
 # Leftovers of a build that no guest runs.
 _SKIP_DIRS = {"CMakeFiles", "_deps", "Testing"}
 _SKIP_ENDS = (".o", ".a", ".ninja", ".cmake", ".d", ".gcno", ".gcda")
@@ -36,6 +37,10 @@ def tree_files(manifest: Manifest):
                 host = Path(folder) / name
                 if _wanted(host) and (host.is_file() or host.is_symlink()):
                     yield host, Path(tree.target) / host.relative_to(root)
+    if unpacked := packages.unpacked(manifest.disk):
+        for host, path in packages.contents(unpacked):
+            if _wanted(host) and (host.is_symlink() or host.is_file()):
+                yield host, Path(DEBIAN) / path.lstrip("/")
 
 
 def tree_programs(manifest: Manifest):

@@ -62,9 +62,14 @@ class Libraries:
     def _ask(program: Path) -> list:
         if not is_elf(program):
             return []
+        # A package that is only unpacked has the libraries of the others beside it, where they are in guests as well.
+        beside = next((str(folder) for folder in program.parents if folder.parent == store.cache_dir("packages")), "")
+        search = {"LD_LIBRARY_PATH": ":".join(f"{beside}/usr/lib/{name}" for name in os.listdir(f"{beside}/usr/lib"))} if beside and \
+            os.path.isdir(f"{beside}/usr/lib") else {}
         done = subprocess.run(["ldd", str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              errors="surrogateescape", env=dict(os.environ, LC_ALL="C"))
+                              errors="surrogateescape", env=dict(os.environ, LC_ALL="C", **search))
         paths, missing = parse_ldd(done.stdout)
+        paths = [path for path in paths if not beside or not path.startswith(beside + "/")]
         if missing:
             raise LabError(f"{program} needs {', '.join(missing)}, which the host lacks", "ldd: not found", "run `make deps`")
         return paths

@@ -15,7 +15,7 @@ _KEYS = {
     "programs": {"names", "optional", "packages"},
     "modules": {"names", "load"},
     "files": {"names"},
-    "debian": {"packages"},
+    "debian": {"packages", "disk"},
     "guest": {"memory", "cpus", "image"},
     "tree": {"from", "to"},
 }
@@ -36,6 +36,7 @@ class Manifest:
     load: tuple  # modules loaded before the snapshot
     files: tuple  # of the host, with what they load by dlopen (NSS and the like)
     debian: tuple  # packages that the host need not have
+    disk: tuple  # the same, on the disk: what is too big for every guest's memory
     trees: tuple
     memory: int  # MiB
     cpus: int
@@ -105,6 +106,6 @@ def parse(text: str, name: str = "guest.toml") -> Manifest:
     return Manifest(
         programs=strings(programs, "names"), optional=strings(programs, "optional"), packages=packages,
         modules=strings(modules, "names"), load=strings(modules, "load"), files=strings(files, "names"),
-        debian=strings(debian, "packages"), trees=tuple(trees),
+        debian=strings(debian, "packages"), disk=strings(debian, "disk"), trees=tuple(trees),
         memory=number(guest, "memory", 2048), cpus=number(guest, "cpus", 2), image=number(guest, "image", 4096),
     )
