@@ -71,9 +71,11 @@ static Result<int> guard_update(const Args&) {
 }
 
 static json as_json(const guard::Status& status) {
-    json things = json::array(), tried = json::array();
+    json things = json::array(), tried = json::array(), ways = json::array();
     for (const auto& thing : status.things) things.push_back(enforce::name_of(thing));
     for (const auto& one : status.tried) tried.push_back({{"what", one.what}, {"refused", one.refused}});
+    for (const auto& one : status.ways)
+        ways.push_back({{"what", one.what}, {"closed", one.closed}, {"why_not", one.why_not}});
     return {{"schema", "bpfwarden.guard-status/1"},
             {"armed", status.armed},
             {"updater", guard::name_of(status.updater)},
@@ -87,6 +89,7 @@ static json as_json(const guard::Status& status) {
             {"file_systems", status.file_systems},
             {"core", status.core},
             {"links", status.rest},
+            {"ways", std::move(ways)},
             {"may_change", status.may_change},
             {"tried", std::move(tried)}};
 }
@@ -119,6 +122,10 @@ static Result<int> guard_status(const Args& args) {
     fmt::print("guardian    {}\n",
                found->guardian ? fmt::format("process {}", found->guardian) : "none: attempts wait in the kernel");
     fmt::print("attempts    {}, {} of them lost\n", found->attempts, found->lost);
+    for (const auto& one : found->ways)
+        if (one.closed) fmt::print("closed      {}\n", one.what);
+    for (const auto& one : found->ways)
+        if (!one.closed) fmt::print("not closed  {} ({})\n", one.what, one.why_not);
     if (found->may_change) fmt::print("tried now   nothing: you are the updater, to whom nothing is refused\n");
     for (const auto& one : found->tried)
         fmt::print("tried now   {}: {}\n", one.what, one.refused ? "refused" : "NOT refused");
@@ -163,8 +170,10 @@ std::vector<Command> guard_commands() {
          .run = guard_release},
         {.object = "guard",
          .verb = "status",
-         .summary = "say what is sealed, by what it is held, and what was refused when it was tried just now",
-         .details = "Tries harmless acts of an attacker, which count as attempts. The exit status is 5 if nothing is "
+         .summary =
+             "say what is sealed, by what it is held, which ways to end it are closed, and what was refused just now",
+         .details = "A way is closed if the programs that close it are attached now. Tries harmless acts of an "
+                    "attacker, which count as attempts. The exit status is 5 if nothing is "
                     "sealed. Needs root.",
          .run = guard_status},
         {.object = "guard",

@@ -71,6 +71,16 @@ static Result<bpf_object*> open_object() {
     return object;
 }
 
+std::size_t core_size() {
+    const auto object = open_object();
+    if (!object) return 0;
+    std::size_t size = 0;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, *object) size += is_attached_to_cgroups(program);
+    ::bpf_object__close(*object);
+    return size;
+}
+
 static bool is_of_the_compiler(const bpf_map* map) { return std::string_view(::bpf_map__name(map)).contains('.'); }
 
 static Result<> load_all(bpf_object* object, const LibbpfWords& words) {

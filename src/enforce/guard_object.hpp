@@ -24,6 +24,9 @@ Result<UniqueFd> cgroup_root();
 // Ids of programs of others that are attached there and could turn a refusal into success, or whose place is needed.
 Result<std::vector<std::uint32_t>> attached_to_root(FdRef cgroup);
 
+// How many programs the core has.
+std::size_t core_size();
+
 class GuardObject {
   public:
     // Everything is loaded, and nothing refused yet. `tasks`: the policy's map of who is in which domain; -1 for none.

@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "enforce/bpf_thing.hpp"
+#include "guard/ways.hpp"
 #include "shared/guard.h"
 
 namespace bpfwarden::guard {
@@ -56,6 +57,7 @@ struct Status {
     std::vector<enforce::BpfThing> things;
     std::vector<std::string> core;  // hooks whose program is attached to the root of cgroup2, as it was just seen
     std::vector<std::string> rest;
+    std::vector<Way> ways;
     std::size_t names = 0, file_systems = 0;
     bool may_change = false;  // the caller is the updater
     // What was tried just now, and how it ended; empty for the updater.

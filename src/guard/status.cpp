@@ -76,6 +76,7 @@ Result<std::optional<Status>> status() {
         if (const auto name = entry.path().filename().string(); name.starts_with("link_"))
             found.rest.push_back(name.substr(5));
     std::ranges::sort(found.rest);
+    found.ways = ways(found.core.size(), found.rest);
     found.may_change = found.armed && enforce::may_change(enforce::sealed_guard);
     if (found.armed && !found.may_change) found.tried = try_out(found.things);
     return found;

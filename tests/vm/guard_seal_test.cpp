@@ -78,6 +78,12 @@ TEST_F(GuardSeal, WithAPolicyInForce) {
     const auto now = status();
     EXPECT_EQ(now["updater"], "cap:mac_admin");
     EXPECT_EQ(now["core"].size(), 8U);
+    unsigned closed = 0;
+    for (const auto& way : now["ways"]) {
+        closed += way["closed"] ? 1U : 0U;
+        EXPECT_EQ(way["closed"].get<bool>(), way["why_not"].get<std::string>().empty()) << way;
+    }
+    EXPECT_EQ(closed, 8U) << now["ways"];
     EXPECT_EQ(now["attempts"], 0) << "the updater's own acts are none";
     EXPECT_TRUE(now["tried"].empty()) << "it may do all of it";
     EXPECT_EQ(now["sealed"].size(), static_cast<std::size_t>(counts["programs"]) +
