@@ -13,7 +13,7 @@ kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kern
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps deps-build deps-demo
 deps: ## install what building and testing need (asks first; YES=1 says yes)
@@ -102,6 +102,11 @@ man: build ## write the manual pages and completions anew from the command table
 .PHONY: fuzz
 fuzz: ## run each fuzzer for a while (SECONDS=60)
 	@tools/fuzz '$(SECONDS)'
+
+.PHONY: attack-matrix
+attack-matrix: build ## run the attack suites on all kernels, and write docs/attack-matrix.md anew
+	@tests/run vm-floor-attack vm-lts-attack vm-edge-attack
+	@tools/attack-matrix
 
 .PHONY: check fmt
 check: ## layers, licences, format, shell scripts, and clang-tidy on what changed

@@ -36,7 +36,7 @@ enum class Victim {
 
 enum class Loses {
     policy,   // it decides no more
-    nothing,  // the act is no attack by itself, and this shows it
+    nothing,  // the act works and is no attack by itself, or is refused anyway; and this shows it
     other,    // what `achieved` tells
     act,      // the act itself gives what nobody should have
 };
@@ -58,6 +58,8 @@ struct Vector {
     const char* (*missing)() = nullptr;
     // Puts back what belongs to the whole machine; runs in the test's own process.
     void (*clean_up)() = nullptr;
+    // It loses nothing, as the kernel refuses it without a guard, too.
+    bool refused_anyway = false;
     // The act is on bpfwarden-guard: in the control there is one that nothing protects.
     bool guardian = false;
     // Why the guard does not hold this, as docs/guard.md has it; the policy decides nevertheless.

@@ -6,10 +6,10 @@
 namespace bpfwarden::test {
 
 static constexpr const char* path = "/proc/sys/vm/drop_caches";
-static int act(const Place&) { return write_switch(path, "3"); }
-static void as_before() { (void)write_switch(path, "3"); }
+static int act(const Place&) { return write_switch(path, "2"); }
+static void as_before() { (void)write_switch(path, "2"); }
 static const Registered vector{"switch_drop_caches",
-                               {.what = "what the kernel need not keep is dropped (vm.drop_caches)",
+                               {.what = "names and inodes that the kernel need not keep are dropped (vm.drop_caches)",
                                 .act = act,
                                 .loses = Loses::nothing,
                                 .clean_up = as_before}};

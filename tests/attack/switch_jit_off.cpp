@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// 6.1, 6.12, 7.2: what is in force stays. Refused by kernels that have nothing else; programs that are loaded are
-// compiled.
+// 6.1, 6.12, 7.2: what is in force stays. Programs that are loaded stay compiled.
 #include "attack/acts.hpp"
 #include "attack/attack.hpp"
 

@@ -13,8 +13,10 @@ static int act(const Place& at) {
     if (::umount2(at.mount.c_str(), MNT_DETACH) == 0) return 0;
     return steps([] { return ::unshare(CLONE_NEWNS); }, [&] { return ::umount2(at.mount.c_str(), MNT_DETACH); });
 }
-static const Registered vector{
-    "userns_umount",
-    {.what = "umount -l of the bpffs by root of a user namespace", .act = act, .loses = Loses::nothing}};
+static const Registered vector{"userns_umount",
+                               {.what = "umount -l of the bpffs by root of a user namespace",
+                                .act = act,
+                                .loses = Loses::nothing,
+                                .refused_anyway = true}};
 
 }  // namespace bpfwarden::test

@@ -54,6 +54,8 @@ static void make_root() {
     for (const auto& [type, where] : {std::pair{"proc", "/proc"},
                                       {"sysfs", "/sys"},
                                       {"securityfs", "/sys/kernel/security"},
+                                      {"debugfs", "/sys/kernel/debug"},
+                                      {"tracefs", "/sys/kernel/tracing"},
                                       {"bpf", "/sys/fs/bpf"},
                                       {"cgroup2", "/sys/fs/cgroup"},
                                       {"tmpfs", "/run"},

@@ -192,5 +192,5 @@ def _finish(run: Run, name: str, job: Job, status: int | None, seconds: float, s
     outcomes = gtest.judge(text, report_text, badly)
     if status == 1 and report_text and all(o.result != FAILED for o in outcomes):
         outcomes.append(gtest.Outcome("(program)", FAILED, "ended with status 1 though no case failed", 0, text[-4000:]))
-    run.finish(name, job.program.name, [Case(name, f"{job.program.name}/{o.name}", role, o.result, o.reason, o.ms) for o in outcomes],
+    run.finish(name, job.program.name, [Case(name, f"{job.program.name}/{o.name}", role, o.result, o.reason, o.ms, run.kernels.get(name, "")) for o in outcomes],
                seconds, {f"{job.program.name}/{o.name}": o.text for o in outcomes}, log)

@@ -16,6 +16,7 @@ class Case:
     result: str
     reason: str = ""
     ms: int = 0
+    release: str = ""  # of the guest's kernel
 
 
 class Record:

@@ -173,7 +173,7 @@ class Skips(unittest.TestCase):
         self.assertIn("not in expected-skips.toml", out.getvalue())
         written = [json.loads(line) for line in (self.folder / "results.jsonl").read_text().splitlines()]
         self.assertEqual([w["result"] for w in written], [SKIPPED, FAILED, FAILED])
-        self.assertEqual(set(written[0]), {"suite", "name", "kernel", "result", "reason", "ms"})
+        self.assertEqual(set(written[0]), {"suite", "name", "kernel", "result", "reason", "ms", "release"})
         run.record.close()
 
     def test_an_entry_that_never_fits_is_told(self):
