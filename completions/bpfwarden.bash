@@ -8,7 +8,7 @@ _bpfwarden_verbs() { # of the object $1
     audit) echo 'tail query stats' ;;
     filter) echo 'build check dump explain diff stats test run' ;;
     grant) echo 'check show explain diff list init digest reload revoke' ;;
-    guard) echo 'seal protect release status unseal' ;;
+    guard) echo 'seal protect release status update unseal' ;;
     host) echo 'check' ;;
     policy) echo 'check show explain diff identity apply confirm rollback status remove' ;;
     session) echo 'list show revoke metrics attach' ;;
@@ -49,6 +49,7 @@ _bpfwarden_options() { # of the command "$1"
     'guard protect') echo '--pin --mount --id --json --help' ;;
     'guard release') echo '--pin --mount --id --json --help' ;;
     'guard status') echo '--json --help' ;;
+    'guard update') echo '--json --help' ;;
     'guard unseal') echo '--json --help' ;;
     'session list') echo '--json --help' ;;
     'session show') echo '--json --help' ;;

@@ -80,6 +80,7 @@ complete -c bpfwarden -n '__bpfwarden_is guard' -a seal -d 'seal the policy in f
 complete -c bpfwarden -n '__bpfwarden_is guard' -a protect -d 'seal more: pinned programs, maps and links of others'
 complete -c bpfwarden -n '__bpfwarden_is guard' -a release -d 'end the protection of what was named to protect or seal'
 complete -c bpfwarden -n '__bpfwarden_is guard' -a status -d 'say what is sealed, by what it is held, and what was refused when it was tried just now'
+complete -c bpfwarden -n '__bpfwarden_is guard' -a update -d 'put this version\'s programs in the place of those that are sealed'
 complete -c bpfwarden -n '__bpfwarden_is guard' -a unseal -d 'end the seal; the policy stays in force'
 complete -c bpfwarden -n '__bpfwarden_is' -a host -d 'what this machine offers'
 complete -c bpfwarden -n '__bpfwarden_is host' -a check -d 'say what this machine offers, and how that was found out'

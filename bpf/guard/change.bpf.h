@@ -107,6 +107,9 @@ int change(struct bw_change *change)
 		return -EINVAL;
 	if (bw_refuse(&attempt))
 		return -EPERM;
+	/* Before the guard is armed nobody is refused anything, but whoever seals is not to be disturbed. */
+	if (bw_is_changed_by_another(state))
+		return -EBUSY;
 	switch (change->what) {
 	case BW_CHANGE_SEAL_OBJECT:
 		return bw_seal_object(change, state);

@@ -75,27 +75,93 @@ static __always_inline bool bw_is_peer(struct mount *mount)
 	return kept && bw_gets_from((struct mount *)kept->parent, BPF_CORE_READ(mount, mnt_parent, mnt_group_id));
 }
 
-struct bw_reach {
-	int group;
+/* More than these: whoever asks is refused. */
+#define BW_MAX_MOUNT_DEPTH 32
+#define BW_MAX_PEERS 4096
+
+struct bw_walk {
+	struct mount *top; /* that is umounted */
+	struct mount *at;  /* a peer, and where in its ring to end */
+	struct list_head *end;
+	struct list_head *child, *last; /* what is mounted on it */
 	bool reached;
 };
 
-static long bw_reaches_mount(struct bpf_map *map, __u64 *address, struct bw_kept_mount *kept, struct bw_reach *reach)
+static __noinline bool bw_is_beneath(struct mount *mount, struct mount *top)
 {
-	if (!kept->below || !bw_gets_from((struct mount *)*address, reach->group))
-		return 0;
-	reach->reached = true;
-	return 1; /* no more need be looked at */
+	struct mount *parent;
+
+	for (int i = 0; i < BW_MAX_MOUNT_DEPTH; i++) {
+		if (mount == top)
+			return true;
+		parent = BPF_CORE_READ(mount, mnt_parent);
+		if (!parent || parent == mount)
+			return false;
+		mount = parent;
+	}
+	return true;
 }
 
-/* What is umounted lazily takes what is mounted on it along, and so it is with that which ours stand on, if these get the same umounts. */
+static long bw_walk_child(__u32 index, struct bw_walk *walk)
+{
+	struct list_head *child = walk->child;
+
+	if (child == walk->last)
+		return 1;
+	walk->reached = bw_is_peer((struct mount *)((void *)child - bpf_core_field_offset(struct mount, mnt_child)));
+	walk->child = BPF_CORE_READ(child, next);
+	return walk->reached;
+}
+
+static long bw_walk_peer(__u32 index, struct bw_walk *walk)
+{
+	struct mount *at = walk->at;
+	struct list_head *next, *on_it = (void *)at + bpf_core_field_offset(struct mount, mnt_mounts);
+
+	if (bw_is_beneath(at, walk->top)) {
+		walk->last = on_it;
+		walk->child = BPF_CORE_READ(on_it, next);
+		if (bpf_loop(BW_MAX_PEERS, bw_walk_child, walk, 0) == BW_MAX_PEERS)
+			walk->reached = true;
+		if (walk->reached)
+			return 1;
+	}
+	next = BPF_CORE_READ(at, mnt_share.next);
+	walk->at = (void *)next - bpf_core_field_offset(struct mount, mnt_share);
+	return next == walk->end;
+}
+
+static long bw_walk_mount(struct bpf_map *map, __u64 *address, struct bw_kept_mount *kept, struct bw_walk *walk)
+{
+	struct mount *mount = (struct mount *)*address;
+
+	for (int i = 0; i < BW_MAX_MASTERS && kept->below; i++) {
+		walk->at = mount;
+		walk->end = (void *)mount + bpf_core_field_offset(struct mount, mnt_share);
+		if (bpf_loop(BW_MAX_PEERS, bw_walk_peer, walk, 0) == BW_MAX_PEERS)
+			walk->reached = true;
+		if (walk->reached)
+			return 1; /* no more need be looked at */
+		mount = BPF_CORE_READ(mount, mnt_master);
+		if (!mount)
+			return 0;
+	}
+	return 0;
+}
+
+/*
+ * What is umounted lazily takes all along that is mounted on it, and what is a copy of ours there, on a peer of what ours is mounted on (or of
+ * its masters), takes ours.
+ */
 static __noinline bool bw_takes_along(struct mount *mount)
 {
-	struct bw_reach reach = {.group = BPF_CORE_READ(mount, mnt_group_id)};
+	struct list_head *children = (void *)mount + bpf_core_field_offset(struct mount, mnt_mounts);
+	struct bw_walk walk = {.top = mount};
 
-	if (reach.group)
-		bpf_for_each_map_elem(&mounts, bw_reaches_mount, &reach, 0);
-	return reach.reached;
+	/* Most have nothing on them. */
+	if (BPF_CORE_READ(children, next) != children)
+		bpf_for_each_map_elem(&mounts, bw_walk_mount, &walk, 0);
+	return walk.reached;
 }
 
 static __always_inline bool bw_in_kept_namespace(void)
@@ -248,6 +314,12 @@ static __always_inline bool bw_changer_lives(const struct bw_guard *state)
 	       !(BPF_CORE_READ(task, flags) & PF_EXITING);
 }
 
+static __always_inline bool bw_is_changed_by_another(const struct bw_guard *state)
+{
+	return state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
+	       bw_changer_lives(state);
+}
+
 /*
  * What somebody makes just now to be sealed is not in the table yet. Of who ends in the middle, nothing is left that was not in the table: all
  * that it had made so far were its own fds.
@@ -256,8 +328,7 @@ static __always_inline bool bw_is_changing(void)
 {
 	struct bw_guard *state = bw_guard();
 
-	return state && state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
-	       !bw_is_guardian(state, bpf_get_current_task_btf()) && bw_changer_lives(state);
+	return state && bw_is_changed_by_another(state) && !bw_is_guardian(state, bpf_get_current_task_btf());
 }
 
 static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)

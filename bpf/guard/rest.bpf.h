@@ -159,6 +159,8 @@ static __always_inline int bw_keep_task(struct task_struct *task, __u32 act, __u
 }
 
 #define PTRACE_MODE_ATTACH 0x02
+#define SIGTRAP		   5
+#define SIGIO		   29
 
 SEC("?lsm/ptrace_access_check")
 int BPF_PROG(rest_ptrace, struct task_struct *child, unsigned int mode)
@@ -203,5 +205,38 @@ SEC("?lsm/task_setrlimit")
 int BPF_PROG(rest_limit, struct task_struct *task, unsigned int resource)
 {
 	return bw_keep_task(task, BW_ACT_LIMIT, resource);
+}
+
+SEC("?lsm/task_setioprio")
+int BPF_PROG(rest_ioprio, struct task_struct *task, int priority)
+{
+	return bw_keep_task(task, BW_ACT_LIMIT, priority);
+}
+
+/*
+ * Two ways to a signal that do not ask task_kill: fcntl(F_SETOWN, F_SETSIG) has any signal sent when a file becomes readable, and perf has SIGTRAP
+ * sent when it has counted. Whoever makes the file readable is perhaps not who asked for the signal: it is refused whoever that is, and the
+ * number is 0 for SIGIO.
+ */
+SEC("?lsm/file_send_sigiotask")
+int BPF_PROG(rest_sigio, struct task_struct *task, struct fown_struct *owner, int number)
+{
+	struct bw_attempt attempt = {.act = BW_ACT_SIGNAL, .detail = number ? number : SIGIO};
+
+	if (!bw_is_protected(task))
+		return 0;
+	attempt.peer_pid = task->tgid;
+	bw_tell(&attempt);
+	return -EPERM;
+}
+
+SEC("?lsm/perf_event_alloc")
+int BPF_PROG(rest_perf, struct perf_event *event)
+{
+	struct task_struct *task = event->hw.target;
+
+	if (!task || !BPF_CORE_READ_BITFIELD(event, attr.sigtrap))
+		return 0;
+	return bw_keep_task(task, BW_ACT_SIGNAL, SIGTRAP);
 }
 #endif

@@ -120,7 +120,7 @@ static __noinline bool bw_may_change(void)
 		return bw_has_capability(CAP_MAC_ADMIN);
 	case BW_UPDATER_DOMAIN:
 		task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-		return task && task->domain == state->domain;
+		return task && task->domain == state->domain && !task->traced;
 	}
 	return false;
 }

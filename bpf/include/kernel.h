@@ -28,6 +28,7 @@ typedef _Bool bool;
 #define EAGAIN 11
 #define ENOMEM 12
 #define EACCES 13
+#define EBUSY  16
 #define EINVAL 22
 #define ENOSPC 28
 
@@ -95,11 +96,15 @@ struct path {
 };
 
 struct mnt_namespace;
+struct list_head { struct list_head *next; };
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 	struct mnt_namespace *mnt_ns;
+	struct list_head mnt_mounts, mnt_child; /* what is mounted on it, and its place in its parent's */
+	struct list_head mnt_share;		/* the ring of its peers */
 	int mnt_group_id;
 	struct mount *mnt_master;
 };
@@ -178,7 +183,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct bpf_local_storage *bpf_storage;
 	struct nsproxy *nsproxy;
-	unsigned int flags;
+	unsigned int flags, ptrace;
 	struct io_uring_task *io_uring;
 	struct signal_struct *signal;
 };
@@ -227,6 +232,13 @@ struct socket {
 	struct sock *sk;
 };
 struct kernel_siginfo;
+struct fown_struct;
+struct perf_event_attr { __u64 sigtrap : 1; };
+struct hw_perf_event { struct task_struct *target; };
+struct perf_event {
+	struct perf_event_attr attr;
+	struct hw_perf_event hw;
+};
 struct fs_context;
 struct mnt_idmap;
 struct bpf_map {

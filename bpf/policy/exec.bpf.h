@@ -267,6 +267,8 @@ int BPF_PROG(bprm_committing_creds, struct linux_binprm *bprm)
 	task->next = 0;
 	if (task->domain == before)
 		return 0;
+	/* From one domain to another the tracer can have come along in the first. */
+	task->traced = (before && task->traced) || bpf_get_current_task_btf()->ptrace;
 	if (!bw_look(&view, task->domain))
 		return 0;
 	object.ops = BW_OP_EXEC;
@@ -281,14 +283,16 @@ SEC("?lsm/task_alloc")
 int BPF_PROG(task_alloc, struct task_struct *child, unsigned long flags)
 {
 	__u32 domain = bw_current_domain();
-	struct bw_task *copy;
+	struct bw_task *copy, *own;
 
 	if (!domain)
 		return 0;
 	copy = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!copy)
 		return -ENOMEM;
+	own = bw_current();
 	copy->domain = domain;
+	copy->traced = !own || own->traced;
 	return 0;
 }
 

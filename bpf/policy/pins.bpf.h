@@ -52,13 +52,14 @@ static long bw_look_up_pin(__u64 kind, struct bw_looking *looking)
 static __noinline bool bw_look_up_pins(struct bw_view *view, struct dentry *dentry)
 {
 	struct bw_looking looking = {.view = view, .pins = bw_line(view->image, 2)};
+	__u32 kinds = view->domain->pin_kinds;
 
-	if (!looking.pins || !looking.pins->kinds)
+	if (!looking.pins || !kinds)
 		return looking.pins != NULL;
 	looking.found = bpf_task_storage_get(&founds, bpf_get_current_task_btf(), 0, 0);
-	if (!looking.found || looking.pins->kinds & ~looking.found->kinds)
+	if (!looking.found || kinds & ~looking.found->kinds)
 		return false;
-	if (looking.pins->kinds & BW_PINS_LABELS && looking.found->labelled != (__u64)dentry)
+	if (kinds & BW_PINS_LABELS && looking.found->labelled != (__u64)dentry)
 		return false;
 	bpf_loop(BW_PIN_KINDS, bw_look_up_pin, &looking, 0);
 	return true;

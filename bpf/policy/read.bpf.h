@@ -40,8 +40,9 @@ static __always_inline void bw_have_read(struct bw_found *found, __u32 kind, boo
 static __always_inline bool bw_exec_asks(__u32 kind)
 {
 	struct bw_control *now = bw_control();
+	__u32 domain = bw_current_domain();
 
-	return now && now->kinds >> kind & 1;
+	return now && now->exec_domains[kind][(domain >> 6) & 3] >> (domain & 63) & 1;
 }
 
 SEC("?lsm.s/bprm_creds_for_exec")
@@ -111,7 +112,9 @@ static __always_inline __u32 bw_open_asks(struct file *file)
 
 	if (!now)
 		return 0;
-	kinds = file->f_flags & FMODE_EXEC ? now->kinds : 0;
+	kinds = 0;
+	if (file->f_flags & FMODE_EXEC)
+		kinds = bw_exec_asks(BW_PIN_LABEL) << BW_PIN_LABEL | bw_exec_asks(BW_PIN_USER_LABEL) << BW_PIN_USER_LABEL;
 	if (domain && now->label_domains[(domain >> 6) & 3] >> (domain & 63) & 1)
 		kinds |= now->object_kinds;
 	return kinds & BW_PINS_LABELS;

@@ -12,13 +12,14 @@ struct bw_control {
 	__u64 rollback_at;  /* CLOCK_BOOTTIME ns: from then on the image before is in force again; 0: never */
 	__u32 mounts;       /* counts changes of where file systems are mounted: what is kept about directories is void then */
 	__u32 newest;       /* the last generation that was put in force here: the next has a greater one */
-	__u32 kinds;        /* bits of BW_PIN_*: what is read of each file that is executed */
-	__u32 object_kinds; /* the same of each file that is opened, for rules by label */
+	__u32 object_kinds; /* bits of BW_PIN_*: what is read of each file that is opened, for rules by label */
+	__u32 reserved;
 	__u64 secret;       /* random: whoever makes names cannot tell what is kept about them by which check */
 	__u64 lost_denials; /* events that the rings had no room for */
 	__u64 lost_others;
 	__u64 blind;        /* names that could not be told */
 	__u64 label_domains[4]; /* domains with rules by label: what is read of each file that they open */
+	__u64 exec_domains[4][4]; /* for each BW_PIN_*, domains with ways out that go by it: what is read of each file that they execute */
 };
 
 /*
@@ -51,6 +52,7 @@ static inline __u64 bw_mounted_check(__u32 device, __u32 generation, __u32 state
 struct bw_task {
 	__u32 domain;
 	__u32 next; /* during exec: the domain afterwards, +1 */
+	__u32 traced; /* it came in under a tracer, who could have changed it since: it is not who the domain is for */
 };
 
 enum bw_hook {
@@ -157,9 +159,9 @@ struct bw_event {
 #define BW_EVENT_MAX (sizeof(struct bw_event) + BW_EVENT_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_control) == 88 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 264);
+static_assert(sizeof(bw_control) == 216 && sizeof(bw_mounted) == 256 && sizeof(bw_event) == 264);
 #else
-_Static_assert(sizeof(struct bw_control) == 88 && sizeof(struct bw_mounted) == 256 &&
+_Static_assert(sizeof(struct bw_control) == 216 && sizeof(struct bw_mounted) == 256 &&
 	       sizeof(struct bw_event) == 264, "the same for everybody");
 #endif
 #endif

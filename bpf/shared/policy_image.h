@@ -77,9 +77,8 @@ struct bw_image_tail {
 struct bw_image_pins {
 	__u32 line;    /* struct bw_pin, 2 for each bucket */
 	__u32 mask;    /* buckets - 1 */
-	__u32 kinds;   /* bits: that ways into domains go by */
 	__u32 objects; /* bits: that rules go by */
-	__u32 reserved[12];
+	__u32 reserved[13];
 };
 
 struct bw_pin {
@@ -160,7 +159,7 @@ struct bw_domain {
 	__u32 flags;
 	__u32 net_first;    /* in net_line */
 	__u32 net_count;
-	__u32 reserved;
+	__u32 pin_kinds;    /* bits of BW_PIN_*: what the ways into others from here go by */
 	__u64 reserved64;
 	/* line 1: what has no object (BW_OPS_PLAIN), by the same rules as a path */
 	struct bw_cell plain;

@@ -65,6 +65,11 @@ static Result<int> guard_unseal(const Args&) {
     return 0;
 }
 
+static Result<int> guard_update(const Args&) {
+    BW_TRY(guard::update());
+    return 0;
+}
+
 static json as_json(const guard::Status& status) {
     json things = json::array(), tried = json::array();
     for (const auto& thing : status.things) things.push_back(enforce::name_of(thing));
@@ -162,6 +167,14 @@ std::vector<Command> guard_commands() {
          .details = "Tries harmless acts of an attacker, which count as attempts. The exit status is 5 if nothing is "
                     "sealed. Needs root.",
          .run = guard_status},
+        {.object = "guard",
+         .verb = "update",
+         .summary = "put this version's programs in the place of those that are sealed",
+         .details =
+             "Of the guard and of the policy: the new ones are attached, then the old ones let go, so that at each "
+             "moment one of them decides. What is sealed stays sealed. Needs root, and to be the updater (exit status "
+             "4 otherwise).",
+         .run = guard_update},
         {.object = "guard",
          .verb = "unseal",
          .summary = "end the seal; the policy stays in force",

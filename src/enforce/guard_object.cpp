@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -69,6 +71,17 @@ static Result<bpf_object*> open_object() {
     return object;
 }
 
+static bool is_of_the_compiler(const bpf_map* map) { return std::string_view(::bpf_map__name(map)).contains('.'); }
+
+static Result<> load_all(bpf_object* object, const LibbpfWords& words) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object)::bpf_program__set_autoload(
+        program, std::string_view(::bpf_program__name(program)) != "ask_mounts");
+    if (const int error = ::bpf_object__load(object); error)
+        return fail(Error::from_errno(-error, "the kernel refuses the guard's programs").because(words.end()));
+    return {};
+}
+
 Result<GuardObject> GuardObject::load(FdRef tasks) {
     const LibbpfWords words;
     GuardObject made;
@@ -77,24 +90,48 @@ Result<GuardObject> GuardObject::load(FdRef tasks) {
         const int error = ::bpf_map__reuse_fd(::bpf_object__find_map_by_name(made.object_.get(), "tasks"), tasks.get());
         if (error) return fail(Error::from_errno(-error, "cannot use the policy's map of tasks").because(words.end()));
     }
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, made.object_.get())::bpf_program__set_autoload(
-        program, std::string_view(::bpf_program__name(program)) != "ask_mounts");
-    if (const int error = ::bpf_object__load(made.object_.get()); error)
-        return fail(Error::from_errno(-error, "the kernel refuses the guard's programs").because(words.end()));
+    BW_TRY(load_all(made.object_.get(), words));
     return made;
 }
 
-static bool is_of_the_compiler(const bpf_map* map) { return std::string_view(::bpf_map__name(map)).contains('.'); }
+static Result<> use_pinned(bpf_map* map, const std::string& directory) {
+    const auto name = ::bpf_map__name(map);
+    const auto other = [&](const char* why) {
+        return fail(Error(Code::failed, "this bpfwarden's guard cannot take the place of the one that is in force")
+                        .because(fmt::format("its table {} {}", name, why))
+                        .advise("bpfwarden guard unseal, and seal"));
+    };
+    const auto pinned = open_pin(fmt::format("{}/{}", directory, name));
+    if (!pinned) return pinned.error().number() == ENOENT ? other("is new") : fail(pinned.error());
+    const auto key = ::bpf_map__key_size(map), value = ::bpf_map__value_size(map);
+    if (const int error = ::bpf_map__reuse_fd(map, pinned->get()); error)
+        return fail(Error::from_errno(-error, fmt::format("cannot use the guard's map {}", name)));
+    if (key != ::bpf_map__key_size(map) || value != ::bpf_map__value_size(map)) return other("has another form");
+    return {};
+}
 
-Result<> GuardObject::pin(const std::string& directory) {
+Result<GuardObject> GuardObject::successor(const std::string& directory) {
     const LibbpfWords words;
+    GuardObject made;
+    made.object_.reset(BW_TRY(open_object()));
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, made.object_.get()) if (!is_of_the_compiler(map)) BW_TRY(use_pinned(map, directory));
+    BW_TRY(load_all(made.object_.get(), words));
+    return made;
+}
+
+Result<> GuardObject::pin_maps(const std::string& directory) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object_.get()) {
         if (is_of_the_compiler(map)) continue;
         const auto path = fmt::format("{}/{}", directory, ::bpf_map__name(map));
         if (::bpf_obj_pin(::bpf_map__fd(map), path.c_str())) return fail_errno(fmt::format("cannot pin {}", path));
     }
+    return {};
+}
+
+Result<> GuardObject::pin_programs(const std::string& directory) {
+    const LibbpfWords words;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
         const std::string_view name = ::bpf_program__name(program), section = ::bpf_program__section_name(program);
@@ -130,9 +167,10 @@ Result<> GuardObject::attach_core(FdRef cgroup) {
     return {};
 }
 
-Result<> detach_core(FdRef cgroup) {
+Result<> detach_core(FdRef cgroup, const std::set<std::uint32_t>& kept) {
     for (const auto type : {BPF_LSM_CGROUP, BPF_CGROUP_SYSCTL}) {
         for (const auto id : BW_TRY(attached(cgroup, type))) {
+            if (kept.contains(id)) continue;
             const UniqueFd program(::bpf_prog_get_fd_by_id(id));
             if (!program) return fail_errno(fmt::format("cannot open prog:{}", id));
             bpf_prog_info info{};
@@ -154,6 +192,8 @@ Result<> GuardObject::freeze() {
 }
 
 static Failure refused(int error) {
+    if (error == EBUSY)
+        return fail(Error::from_errno(error, "somebody else is changing what is sealed").advise("try again"));
     return fail(Error::from_errno(error, "the guard refuses a change")
                     .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
 }
@@ -179,6 +219,15 @@ Result<> change_sealed(const std::string& directory, const bw_change& what) {
     const UniqueFd program(::bpf_obj_get((directory + "/change").c_str()));
     if (!program) return refused(errno);
     return run_change(program.get(), what);
+}
+
+Result<> begin_change(const std::function<Result<>(const bw_change&)>& change) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    for (;;) {
+        auto begun = change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0});
+        if (begun || begun.error().number() != EBUSY || std::chrono::steady_clock::now() > end) return begun;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 bool may_change(const std::string& directory) {
@@ -229,6 +278,14 @@ Result<std::vector<BpfThing>> GuardObject::things() const {
     bpf_object__for_each_program(program, object_.get()) if (::bpf_program__autoload(program))
         BW_TRY(add(::bpf_program__fd(program)));
     return all;
+}
+
+Result<std::set<std::uint32_t>> GuardObject::core() const {
+    std::set<std::uint32_t> ids;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object_.get()) if (is_attached_to_cgroups(program))
+        ids.insert(BW_TRY(what_is(FdRef(::bpf_program__fd(program)))).id);
+    return ids;
 }
 
 Result<BpfThing> GuardObject::shower() const {

@@ -4,7 +4,9 @@
 // Needs root in the first namespaces, BPF LSM in the kernel's list, cgroup2, and kernel 6.1.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,8 +29,12 @@ class GuardObject {
     // Everything is loaded, and nothing refused yet. `tasks`: the policy's map of who is in which domain; -1 for none.
     static Result<GuardObject> load(FdRef tasks);
 
-    // Maps, links, `change` and `show`, in a directory of a bpffs. The links are attached here.
-    Result<> pin(const std::string& directory);
+    // The same with the maps of the guard that is pinned there: another version of it, to take its place.
+    static Result<GuardObject> successor(const std::string& directory);
+
+    Result<> pin_maps(const std::string& directory);
+    // Links, `change` and `show`, in a directory of a bpffs. The links are attached here.
+    Result<> pin_programs(const std::string& directory);
     Result<> attach_core(FdRef cgroup);
     // From then on only the programs themselves write to the maps.
     Result<> freeze();
@@ -36,6 +42,8 @@ class GuardObject {
     Result<> change(const bw_change& what) const;
     // The maps, and the programs.
     Result<std::vector<BpfThing>> things() const;
+    // Ids of the programs that attach_core() attaches.
+    Result<std::set<std::uint32_t>> core() const;
     // The program that everybody may have an fd of.
     Result<BpfThing> shower() const;
     // How many hold that map: fds and pins, as it was when it was opened by its id the last time.
@@ -48,9 +56,11 @@ class GuardObject {
     std::unique_ptr<bpf_object, Close> object_;
 };
 
-// Takes the core away from the root again: only what is not armed lets go.
-Result<> detach_core(FdRef cgroup);
+// Takes the core away from the root again, but these programs: only what is not armed lets go, or its updater.
+Result<> detach_core(FdRef cgroup, const std::set<std::uint32_t>& kept = {});
 
+// Has it begun by `change`, when whoever else changes something is done.
+Result<> begin_change(const std::function<Result<>(const bw_change&)>& change);
 // Runs `change` of what is pinned there.
 Result<> change_sealed(const std::string& directory, const bw_change& what);
 // Whether it would for this process.

@@ -11,6 +11,7 @@ namespace bpfwarden::enforce {
 inline constexpr const char* sealed_tmpfs = "/run/bpfwarden/sealed";
 inline constexpr const char* sealed_bpffs = "/run/bpfwarden/sealed/bpf";
 inline constexpr const char* sealed_guard = "/run/bpfwarden/sealed/bpf/guard";
+inline constexpr const char* sealed_next = "/run/bpfwarden/sealed/bpf/next";  // of a guard that takes another's place
 inline constexpr const char* sealed_policy = "/run/bpfwarden/sealed/bpf/policy";
 inline constexpr const char* sealed_others = "/run/bpfwarden/sealed/bpf/others";  // pins of what is not ours
 

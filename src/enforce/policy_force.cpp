@@ -151,12 +151,14 @@ static Result<bool> has_image(const std::string& pins) {
     return false;
 }
 
+static bool is_link(std::string_view name) { return name.starts_with(link_prefix) || name.starts_with(next_prefix); }
+
 // Links first: what is left of an end that is cut short must not be programs without their maps.
 static Result<> unpin(const std::string& pins) {
     std::error_code error;
     std::vector<fs::path> links, rest;
     for (const auto& entry : fs::directory_iterator(pins, error))
-        (entry.path().filename().string().starts_with(link_prefix) ? links : rest).push_back(entry.path());
+        (is_link(entry.path().filename().string()) ? links : rest).push_back(entry.path());
     for (const auto& list : {links, rest})
         for (const auto& path : list)
             if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
@@ -296,6 +298,12 @@ Result<> PolicyForce::attach(const PolicyNeeds& needs, const SealedChange& seali
     return object.attach(sealing);
 }
 
+Result<> PolicyForce::renew() {
+    const auto sealing = BW_TRY(SealedChange::begin(pins_));
+    auto object = BW_TRY(PolicyObject::successor(pins_));
+    return object.attach(sealing);
+}
+
 // Has the programs read what any of these images may ask for: digests and labels of files.
 void PolicyForce::read_for(std::span<const ForcedImage* const> images) {
     bw_control wanted{};
@@ -305,19 +313,23 @@ void PolicyForce::read_for(std::span<const ForcedImage* const> images) {
         bw_image_pins pins;
         std::memcpy(&head, &lines[0], sizeof head);
         std::memcpy(&pins, &lines[2], sizeof pins);
-        wanted.kinds |= pins.kinds;
         wanted.object_kinds |= pins.objects;
         for (std::uint32_t domain = 0; domain < head.domains; ++domain) {
             bw_domain of;
             std::memcpy(&of, &lines[head.domain_line + domain * BW_DOMAIN_LINES], sizeof of);
-            if (of.flags & BW_DOMAIN_BY_LABEL) wanted.label_domains[domain / 64] |= 1ULL << domain % 64;
+            const auto bit = 1ULL << domain % 64;
+            if (of.flags & BW_DOMAIN_BY_LABEL) wanted.label_domains[domain / 64] |= bit;
+            for (unsigned kind = 0; kind < BW_PIN_KINDS; ++kind)
+                if (of.pin_kinds >> kind & 1) wanted.exec_domains[kind][domain / 64] |= bit;
         }
     }
     auto* control = maps_->control;
     for (std::size_t i = 0; i < std::size(wanted.label_domains); ++i)
         __atomic_store_n(&control->label_domains[i], wanted.label_domains[i], __ATOMIC_RELEASE);
     __atomic_store_n(&control->object_kinds, wanted.object_kinds, __ATOMIC_RELEASE);
-    __atomic_store_n(&control->kinds, wanted.kinds, __ATOMIC_RELEASE);
+    for (unsigned kind = 0; kind < BW_PIN_KINDS; ++kind)
+        for (std::size_t i = 0; i < std::size(wanted.exec_domains[kind]); ++i)
+            __atomic_store_n(&control->exec_domains[kind][i], wanted.exec_domains[kind][i], __ATOMIC_RELEASE);
 }
 
 Result<std::uint32_t> PolicyForce::next_generation() const {

@@ -69,6 +69,8 @@ class PolicyForce {
     Result<> confirm();
     // The one before comes back.
     Result<std::uint32_t> rollback();
+    // Programs of this version take the place of those that are attached; until all are, both decide.
+    Result<> renew();
     // Everything ends: no policy, no programs, no maps.
     Result<> remove();
 

@@ -144,7 +144,6 @@ Result<> require_kinds(std::uint32_t kinds, std::uint32_t ima_algorithms) {
 }
 
 Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNeeds& needs) {
-    const LibbpfWords words;
     const auto btf = BW_TRY(kernel::Btf::of_vmlinux());
     const bool by_path = !btf.has_member("file", "f_path");
     std::set<std::string, std::less<>> wanted;
@@ -160,13 +159,37 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNee
     }
     PolicyObject made;
     made.pins_ = pins;
-    if (wanted.empty()) return made;  // another policy for the same hooks: nothing to read, nothing to load
-    made.object_.reset(BW_TRY(open_object(pins)).release());
+    if (!wanted.empty()) BW_TRY(made.load(wanted));  // or another policy for the same hooks: nothing to load
+    return made;
+}
+
+Result<> PolicyObject::load(const std::set<std::string, std::less<>>& wanted) {
+    const LibbpfWords words;
+    object_.reset(BW_TRY(open_object(pins_)).release());
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, made.object_.get())::bpf_program__set_autoload(
+    bpf_object__for_each_program(program, object_.get())::bpf_program__set_autoload(
         program, wanted.contains(std::string_view(::bpf_program__name(program))));
-    if (const int error = ::bpf_object__load(made.object_.get()); error)
+    if (const int error = ::bpf_object__load(object_.get()); error)
         return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(words.end()));
+    return {};
+}
+
+Result<PolicyObject> PolicyObject::successor(const std::string& pins) {
+    std::set<std::string, std::less<>> wanted;
+    std::error_code problem;
+    std::vector<fs::path> left;
+    for (const auto& entry : fs::directory_iterator(pins, problem)) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with(link_prefix)) wanted.insert(name.substr(link_prefix.size()));
+        if (name.starts_with(next_prefix)) left.push_back(entry.path());  // by who ended in the middle
+    }
+    if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", pins)));
+    for (const auto& path : left)
+        if (::unlink(path.c_str())) return fail_errno(fmt::format("cannot remove {}", path.string()));
+    PolicyObject made;
+    made.pins_ = pins;
+    made.succeeds_ = true;
+    if (!wanted.empty()) BW_TRY(made.load(wanted));
     return made;
 }
 
@@ -191,10 +214,18 @@ Result<> PolicyObject::attach(const SealedChange& sealing) {
                                                                  &::bpf_link__destroy);
         if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         if (const auto sealed = sealing.add(FdRef(::bpf_link__fd(link.get()))); !sealed) return undo(sealed.error());
-        const auto path = fmt::format("{}/{}{}", pins_, link_prefix, name);
+        auto path = fmt::format("{}/{}{}", pins_, succeeds_ ? next_prefix : link_prefix, name);
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
-        pinned.push_back(path);
+        pinned.push_back(std::move(path));
+    }
+    if (!succeeds_) return {};
+    // What has had the name goes: both have decided till now.
+    for (const auto& path : pinned) {
+        const auto name = std::string_view(path).substr(pins_.size() + 1 + next_prefix.size());
+        auto last = fmt::format("{}/{}{}", pins_, link_prefix, name);
+        if (::rename(path.c_str(), last.c_str()))
+            return undo(Error::from_errno(errno, fmt::format("cannot pin {}", last)));
     }
     return {};
 }

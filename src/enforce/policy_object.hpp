@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,8 @@ namespace bpfwarden::enforce {
 
 // Links are pinned as PREFIX and the program's name, beside the maps.
 inline constexpr std::string_view link_prefix = "link_";
+// Until all of them are attached.
+inline constexpr std::string_view next_prefix = "next_";
 
 // An error with what to do where the kernel has no BPF LSM, or it is not in its list.
 Result<> require_bpf_lsm();
@@ -31,14 +35,18 @@ class PolicyObject {
     static Result<> make_maps(const std::string& pins);
     // Loads the programs that are needed and have no link there yet, with the pinned maps. Nothing decides yet.
     static Result<PolicyObject> open(const std::string& pins, const PolicyNeeds& needs);
-    // Attaches them all, or none, and pins the links.
+    // Loads what has links there once more: another version, to take its place.
+    static Result<PolicyObject> successor(const std::string& pins);
+    // Attaches them all, or none, and pins the links; those that are there already go when all are attached.
     Result<> attach(const SealedChange& sealing);
 
   private:
+    Result<> load(const std::set<std::string, std::less<>>& wanted);
     struct Close {
         void operator()(bpf_object* object) const;
     };
     std::string pins_;
+    bool succeeds_ = false;
     std::unique_ptr<bpf_object, Close> object_;
 };
 

@@ -16,7 +16,7 @@ static Result<> change(bw_change_what what, BpfThing thing = {BW_SEALED_PROG, 0}
 
 Result<SealedChange> SealedChange::begin(const std::string& pins) {
     if (pins != sealed_policy) return SealedChange(false);
-    BW_TRY(change(BW_CHANGE_BEGIN));
+    BW_TRY(begin_change([](const bw_change& what) { return change_sealed(sealed_guard, what); }));
     return SealedChange(true);
 }
 
@@ -40,9 +40,8 @@ Result<> SealedChange::drop_map(std::uint32_t id) const {
 Result<> SealedChange::drop_ended() const {
     const auto shown = BW_TRY(show_sealed(sealed_guard));
     for (const auto& thing : shown.things) {
-        if (thing.kind != BW_SEALED_MAP) continue;
         if (const auto there = open_thing(thing); !there && there.error().number() == ENOENT)
-            BW_TRY(drop_map(thing.id));
+            BW_TRY(change(BW_CHANGE_UNSEAL_OBJECT, thing));
     }
     return {};
 }

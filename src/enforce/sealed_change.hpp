@@ -25,7 +25,8 @@ class SealedChange {
     Result<> add(FdRef fd) const;
     // It is let go of: its id is free to be forgotten.
     Result<> drop_map(std::uint32_t id) const;
-    // Maps that are there no more, let go of by who could not say so: an image whose time to be confirmed ran out.
+    // What is there no more, let go of by who could not say so: an image whose time to be confirmed ran out, programs
+    // that others took the place of.
     Result<> drop_ended() const;
     bool is_sealed() const { return sealed_; }
 

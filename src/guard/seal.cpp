@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -23,6 +25,7 @@
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_object.hpp"
 #include "enforce/policy_record.hpp"
+#include "enforce/policy_ways.hpp"
 #include "guard/holders.hpp"
 #include "guard/seal_state.hpp"
 #include "kernel/file.hpp"
@@ -70,7 +73,7 @@ static Result<Change> change_of_the_sealed() {
 class Changing {
   public:
     static Result<Changing> begin(Change change) {
-        BW_TRY(change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0}));
+        BW_TRY(enforce::begin_change(change));
         return Changing(std::move(change));
     }
     Changing(Changing&& other) noexcept : change_(std::exchange(other.change_, nullptr)) {}
@@ -437,12 +440,18 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
                             .because("the updater is who is in that domain")
                             .advise("bpfwarden policy apply FILE"));
         domain = static_cast<__u32>(found - names.begin());
+        // The one before, too, if it comes back by itself.
+        const unsigned slots = BW_TRY(policy->status()).rollback_in ? 2 : 1;
+        for (unsigned slot = 0; slot < slots; ++slot)
+            if (const auto image = BW_TRY(policy->image(slot)))
+                BW_TRY(enforce::require_known_by_digest(*image, domain));
     }
 
     auto place = BW_TRY(Place::make());
     auto object = BW_TRY(enforce::GuardObject::load(tasks));
     const Change change = [&object](const bw_change& what) { return object.change(what); };
-    BW_TRY(object.pin(enforce::sealed_guard));
+    BW_TRY(object.pin_maps(enforce::sealed_guard));
+    BW_TRY(object.pin_programs(enforce::sealed_guard));
     Core core(cgroup);
     BW_TRY(core.attach(object));
     BW_TRY(object.freeze());
@@ -487,6 +496,99 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     for (const auto& thing : things)
         ++(thing.kind == BW_SEALED_PROG ? done.programs : thing.kind == BW_SEALED_MAP ? done.maps : done.links);
     return done;
+}
+
+// --- another version
+// ----------------------------------------------------------------------------------------------------
+
+// Its pins get the names of those before them, one by one: each is attached already.
+static Result<> take_names(const std::string& from, const std::string& to) {
+    std::set<std::string> names;
+    std::error_code problem;
+    for (const auto& entry : fs::directory_iterator(from, problem)) names.insert(entry.path().filename());
+    if (problem) return fail(Error::from_errno(problem.value(), fmt::format("cannot read {}", from)));
+    for (const auto& name : names)
+        if (::rename((from + "/" + name).c_str(), (to + "/" + name).c_str()))
+            return fail_errno(fmt::format("cannot put {} in its place", name));
+    for (const auto& old : BW_TRY(pins_on(to)))
+        if (const auto name = fs::path(old).filename().string(); name.starts_with("link_") && !names.contains(name))
+            if (::unlink(old.c_str())) return fail_errno(fmt::format("cannot remove {}", old));
+    return {};
+}
+
+// Takes away again what was attached so far; what was there before stays.
+class Undo {
+  public:
+    Undo(FdRef cgroup, const std::vector<std::uint32_t>& before)
+        : cgroup_(cgroup), before_(before.begin(), before.end()) {}
+    Undo(const Undo&) = delete;
+    ~Undo() {
+        if (done_) return;
+        (void)enforce::detach_core(cgroup_, before_);
+        remove_pins(enforce::sealed_next);
+    }
+    void done() { done_ = true; }
+
+  private:
+    FdRef cgroup_;
+    std::set<std::uint32_t> before_;
+    bool done_ = false;
+};
+
+static Result<> update_guard(const Change& change, FdRef cgroup) {
+    remove_pins(enforce::sealed_next);  // of who ended in the middle
+    Undo undo(cgroup, BW_TRY(enforce::attached_to_root(cgroup)));
+    auto object = BW_TRY(enforce::GuardObject::successor(enforce::sealed_guard));
+    if (::mkdir(enforce::sealed_next, 0700)) return fail_errno(fmt::format("cannot make {}", enforce::sealed_next));
+    BW_TRY(object.pin_programs(enforce::sealed_next));
+    auto things = BW_TRY(object.things());
+    for (const auto& path : BW_TRY(pins_on(enforce::sealed_next)))
+        things.push_back(BW_TRY(enforce::what_is(BW_TRY(enforce::open_pin(path)))));
+    const auto shower = BW_TRY(object.shower());
+    for (const auto& thing : things) BW_TRY(seal_thing(change, thing, thing == shower ? BW_SEALED_OPEN : 0));
+    BW_TRY(object.attach_core(cgroup));
+    undo.done();
+    BW_TRY(take_names(enforce::sealed_next, enforce::sealed_guard));
+    ::rmdir(enforce::sealed_next);
+    return enforce::detach_core(cgroup, BW_TRY(object.core()));
+}
+
+// Programs and links that are pinned, or attached to the root of cgroup2.
+static Result<std::set<BpfThing>> held_now(FdRef cgroup) {
+    std::set<BpfThing> held;
+    for (const auto id : BW_TRY(enforce::attached_to_root(cgroup))) held.insert({BW_SEALED_PROG, id});
+    for (const auto& path : BW_TRY(pins_on(enforce::sealed_bpffs)))
+        for (const auto& thing : BW_TRY(enforce::with_what_it_needs(BW_TRY(enforce::open_pin(path)))))
+            held.insert(thing);
+    return held;
+}
+
+// What others have taken the place of ends some time after its last link.
+static Result<> forget_ended(const std::vector<BpfThing>& before, const std::set<BpfThing>& held) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    const auto lives = [&](const BpfThing& thing) {
+        return thing.kind != BW_SEALED_MAP && !held.contains(thing) && enforce::open_thing(thing);
+    };
+    while (std::ranges::any_of(before, lives) && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return BW_TRY(enforce::SealedChange::begin(enforce::sealed_policy)).drop_ended();
+}
+
+Result<> update() {
+    BW_TRY(require_root());
+    BW_TRY(require_sealed());
+    const auto lock = BW_TRY(lock_seals());
+    const auto cgroup = BW_TRY(enforce::cgroup_root());
+    const auto change = BW_TRY(change_of_the_sealed());
+    const auto before = BW_TRY(enforce::show_sealed(enforce::sealed_guard)).things;
+    {
+        const auto changing = BW_TRY(Changing::begin(change));
+        BW_TRY_WITHIN(update_guard(change, cgroup), "attaching the guard's programs");
+    }
+    auto policy = enforce::PolicyForce::adopt(enforce::sealed_policy);
+    if (!policy && policy.error().code() != Code::not_found) return fail(policy.error());
+    if (policy) BW_TRY(policy->renew());
+    return forget_ended(before, BW_TRY(held_now(cgroup)));
 }
 
 Result<> unseal() {

@@ -40,6 +40,9 @@ Result<Sealed> seal(const Updater& updater, const Protect& others);
 Result<Sealed> protect(const Protect& others);
 // What protect() has sealed is as it was before, by the updater: of things of others what only they decide by, too.
 Result<> release(const Protect& others);
+// Programs of this version take the place of the guard's and of the policy's, by the updater. Until all are attached,
+// both decide; so it is when the process ends in between, and the next update ends it.
+Result<> update();
 // By the updater. The policy stays in force, and can be removed by root from then on.
 Result<> unseal();
 

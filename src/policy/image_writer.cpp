@@ -260,7 +260,6 @@ class Writer {
     }
 
     Result<> pins() {
-        pins_.kinds = parts_.way_kinds;
         pins_.objects = parts_.rule_kinds;
         if (parts_.pins.empty()) return {};
         std::vector<std::uint32_t> hashes(parts_.pins.size());
@@ -297,6 +296,17 @@ class Writer {
         }
     }
 
+    // What the ways into others from this domain go by: the rest needs not be read.
+    std::uint32_t kinds_from(std::uint32_t domain) const {
+        std::uint32_t kinds = 0;
+        for (std::size_t i = 0; i < parts_.ways.size(); ++i) {
+            if (!(parts_.ways[i].from[domain / 64] >> domain % 64 & 1)) continue;
+            for (unsigned kind = 0; kind < BW_PIN_KINDS; ++kind)
+                if (parts_.way_pins[i].numbers[kind] != 0) kinds |= 1U << kind;
+        }
+        return kinds;
+    }
+
     // Domains that say the same about all others share their cells.
     std::vector<bw_domain> domain_lines(std::vector<struct bw_cell>& cells, std::vector<std::uint32_t>& list) const {
         std::map<std::string, std::uint32_t> cell_rows;
@@ -311,6 +321,7 @@ class Writer {
             if (first) list.insert(list.end(), lines.peer_sets.begin(), lines.peer_sets.end());
             domain.peer_cells = cell->second;
             domain.peer_sets = set->second;
+            domain.pin_kinds = kinds_from(static_cast<std::uint32_t>(domains.size()));
             domains.push_back(domain);
         }
         return domains;

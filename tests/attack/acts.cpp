@@ -117,6 +117,12 @@ int link_to_root(const char* name, int type) {
 }
 
 int write_to(int fd, const char* text) { return fd < 0 ? errno : status_of(::write(fd, text, std::strlen(text))); }
+int write_switch(const std::string& path, const std::string& text) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+    const int status = write_to(fd, text.c_str());
+    if (fd >= 0) ::close(fd);
+    return status;
+}
 void arm_again() { (void)write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "1"); }
 
 bool pin_is_hidden(const Place& at) { return ::access(at.pin("link").c_str(), F_OK) != 0; }

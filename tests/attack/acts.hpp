@@ -46,7 +46,12 @@ int link_to_root(const char* name, int type);
 inline constexpr const char* disarming = "/proc/sys/kernel/ftrace_enabled";
 // Status.
 int write_to(int fd, const char* text);
+// The same by name. The file is emptied, as a shell's `>` does.
+int write_switch(const std::string& path, const std::string& text);
 void arm_again();
+
+// Has the number of the process that does it, where that is not the attacker's own.
+inline const std::string other_actor = "/bpfwarden/actor";
 
 // What acts may have achieved, if not that the policy is gone:
 bool pin_is_hidden(const Place& at);

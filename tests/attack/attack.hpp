@@ -38,6 +38,7 @@ enum class Loses {
     policy,   // it decides no more
     nothing,  // the act is no attack by itself, and this shows it
     other,    // what `achieved` tells
+    act,      // the act itself gives what nobody should have
 };
 
 // 0 if the act worked, else errno. Runs as full root in a process of the victim's world, which ends with it.
@@ -57,6 +58,8 @@ struct Vector {
     const char* (*missing)() = nullptr;
     // Puts back what belongs to the whole machine; runs in the test's own process.
     void (*clean_up)() = nullptr;
+    // The act is on bpfwarden-guard: in the control there is one that nothing protects.
+    bool guardian = false;
     // Why the guard does not hold this, as docs/guard.md has it; the policy decides nevertheless.
     const char* not_held = nullptr;
 };

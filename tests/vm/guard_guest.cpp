@@ -21,6 +21,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "trust/digest.hpp"
+
 namespace bpfwarden::test {
 
 namespace fs = std::filesystem;
@@ -40,9 +42,14 @@ static std::string text_in(const UniqueFd& file) {
     return text;
 }
 
+// A copy of env, which executes what it is told to.
+static const std::string updater_itself = place + "updater";
+
 Ran run(const Words& words, const std::function<bool()>& prepare, const std::string& program) {
     const UniqueFd out(::memfd_create("out", MFD_CLOEXEC)), err(::memfd_create("err", MFD_CLOEXEC));
     std::vector<char*> argv{const_cast<char*>(program.c_str())};
+    if (program == updater)
+        for (const auto* word : {&updater_itself, &tool}) argv.push_back(const_cast<char*>(word->c_str()));
     for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     const pid_t pid = ::fork();
@@ -149,8 +156,15 @@ static std::unique_ptr<Maker>& maker() {
 void GuardGuest::SetUpTestSuite() {
     if (!emulated() || in_force) return;
     for (const char* folder : {"one", "two", "both"}) fs::create_directories(place + folder);
-    fs::copy_file(tool, updater, fs::copy_options::skip_existing);
-    const auto domain = fmt::format("[[domain]]\nname = \"updater\"\nenter = [ {{ exe = \"{}\" }} ]\n", updater);
+    for (const auto& copy : {updater, updater_itself})
+        fs::copy_file("/usr/bin/env", copy, fs::copy_options::skip_existing);
+    const UniqueFd file(::open(updater_itself.c_str(), O_RDONLY | O_CLOEXEC));
+    const auto digest = trust::sha256_of_file(file);
+    ASSERT_TRUE(digest);
+    const auto domain = fmt::format(
+        "[[domain]]\nname = \"gate\"\nenter = [ {{ exe = \"{}\" }} ]\n"
+        "[[domain]]\nname = \"updater\"\nenter = [ {{ ima = \"sha256:{}\", from = [\"gate\"] }} ]\n",
+        updater, *digest);
     write_file(old_policy, policy_of("maker", "{one,both}") + domain);
     write_file(new_policy, policy_of("maker", "{two,both}") + domain);
     in_force = true;

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may change what is sealed, and what a change leaves.
 #include <bpf/bpf.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,12 +92,48 @@ TEST_F(GuardUpdater, WhoIsInTheDomain) {
     expect_permitted(updater);
 }
 
-std::set<std::string> not_there(const std::set<std::string>& things) {
-    std::set<std::string> gone;
-    const auto now = new_names(in_kernel());
-    for (const auto& name : things)
-        if (!now.contains(name)) gone.insert(name);
-    return gone;
+// The program is the right one, and who traces it could have it do anything: also of who let go of it since.
+TEST_F(GuardUpdater, NotWhoCameInUnderATracer) {
+    seal({"--updater", "domain:updater"});
+    const auto traced = [](const Words& words, bool let_go) {
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            std::vector<char*> argv;
+            for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+            argv.push_back(nullptr);
+            ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+            ::execv(argv[0], argv.data());
+            ::_exit(127);
+        }
+        int status = 0, stops = 0;
+        while (::waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+            const bool end = let_go && ++stops == 2;  // in the domain
+            ::ptrace(end ? PTRACE_DETACH : PTRACE_CONT, pid, nullptr, nullptr);
+        }
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    };
+    for (const bool let_go : {false, true})
+        EXPECT_EQ(traced({updater, place + "updater", tool, "guard", "unseal"}, let_go), 4) << let_go;
+    EXPECT_TRUE(sealed());
+    EXPECT_EQ(run({"guard", "unseal"}, {}, updater).status, 0) << "control";
+}
+
+TEST_F(GuardUpdater, OnlyADomainThatIsEnteredByADigest) {
+    const auto expect_refused_for = [](const std::string& why, const std::string& domain) {
+        SCOPED_TRACE(domain);
+        write_file(place + "domain.toml", text_of(old_policy) + "[[domain]]\nname = \"other\"\n" + domain);
+        ASSERT_EQ(run({"policy", "apply", place + "domain.toml"}).status, 0);
+        const auto ran = run({"guard", "seal", "--updater", "domain:other"});
+        EXPECT_EQ(ran.status, 1) << ran;
+        EXPECT_TRUE(ran.err.contains(why)) << ran;
+        expect_three_parts(ran);
+        EXPECT_FALSE(is_mounted(enforce::sealed_tmpfs));
+    };
+    const auto digest = "ima = \"sha256:" + std::string(64, 'a') + "\", from = [\"gate\"]";
+    expect_refused_for("goes by no digest", "enter = [ { exe = \"/usr/bin/true\" } ]\n");
+    expect_refused_for("goes by no digest", "enter = [ { " + digest + " }, { cgroup = \"/other\" } ]\n");
+    expect_refused_for("secure_exec = false", "enter = [ { " + digest + " } ]\nsecure_exec = false\n");
+    old_in_force();
 }
 
 int open_by_name(const std::string& name) {
@@ -100,6 +141,79 @@ int open_by_name(const std::string& name) {
     return status_of(name.starts_with("map")    ? ::bpf_map_get_fd_by_id(id)
                      : name.starts_with("prog") ? ::bpf_prog_get_fd_by_id(id)
                                                 : ::bpf_link_get_fd_by_id(id));
+}
+
+std::set<std::string> programs_and_links() {
+    std::set<std::string> names;
+    for (const auto& name : new_names(in_kernel()))
+        if (!name.starts_with("map")) names.insert(name);
+    return names;
+}
+
+// Under load: what is refused is refused throughout, by the policy's programs and by the guard's.
+TEST_F(GuardUpdater, AnotherVersionTakesTheirPlace) {
+    seal();
+    const auto things = sealed_things();
+    EXPECT_EQ(as_other([] { return run({"guard", "update"}).status; }), 4);
+    EXPECT_EQ(sealed_things(), things);
+    std::atomic<bool> stop = false;
+    std::atomic<unsigned> refused = 0, made = 0;
+    std::thread load([&] {
+        Maker maker("maker");
+        while (!stop) ++(maker.make(fmt::format("both/update{}", refused + made)) == EACCES ? refused : made);
+    });
+    const pid_t attacker = ::fork();
+    if (attacker == 0) {
+        // Ends with what got through.
+        static std::atomic<bool> told;
+        ::signal(SIGTERM, [](int) { told = true; });
+        int through = 0;
+        if (!without_mac_admin()) ::_exit(255);
+        const auto pins = std::string(enforce::sealed_guard) + "/";
+        for (unsigned turn = 0; !told; ++turn) {
+            through += ::rename((pins + "link_rest_rename").c_str(), (pins + "gone").c_str()) == 0;
+            through += ::umount2(enforce::sealed_bpffs, MNT_DETACH) == 0;
+            through += ::bpf_obj_get((pins + "sealed").c_str()) >= 0;
+            const int sysctl = ::open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC);
+            through += ::write(sysctl, "1", 1) == 1;
+            ::close(sysctl);
+        }
+        ::_exit(std::min(through, 254));
+    }
+    const auto updated = run({"guard", "update"});
+    EXPECT_EQ(updated.status, 0) << updated;
+    stop = true;
+    load.join();
+    ::kill(attacker, SIGTERM);
+    int status = 0;
+    ::waitpid(attacker, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(made, 0U);
+    EXPECT_GT(refused, 10U);
+    const auto now = sealed_things();
+    for (const auto& name : things)
+        if (!name.starts_with("map")) {
+            EXPECT_FALSE(now.contains(name)) << name;
+        }
+    const auto are_maps = [](const auto& all) {
+        return std::ranges::count_if(all, [](const auto& name) { return name.starts_with("map"); });
+    };
+    EXPECT_EQ(std::ssize(now) - are_maps(now), std::ssize(things) - are_maps(things)) << "as many as before";
+    std::set<std::string> open;
+    for (const auto& name : programs_and_links())
+        if (now.contains(name) && as_other([&] { return open_by_name(name); }) != ENOENT) open.insert(name);
+    EXPECT_EQ(open.size(), 1U) << "the one that shows what is sealed: " << ::testing::PrintToString(open);
+    EXPECT_EQ(GuardGuest::status()["core"].size(), 8U) << "none twice";
+    expect_in_force();
+    expect_permitted(tool);
+}
+
+std::set<std::string> not_there(const std::set<std::string>& things) {
+    std::set<std::string> gone;
+    const auto now = new_names(in_kernel());
+    for (const auto& name : things)
+        if (!now.contains(name)) gone.insert(name);
+    return gone;
 }
 
 // Under load: what both policies refuse is refused throughout.

@@ -34,13 +34,26 @@ class Uring {
     bool works() const { return ring_ >= 0; }
 
     // A descriptor, or -errno.
-    int open(const std::string& path, __u8 flags) {
+    int open(const std::string& path, __u8 flags, int how = O_RDONLY) {
         if (!works()) return -errno;
         auto& entry = next();
         ask_for(entry, path);
         entry.flags = flags;
+        entry.open_flags = static_cast<__u32>(how);
         submit(1, 1);
         return result();
+    }
+    // 0, or -errno.
+    int write(int file, const std::string& text, __u8 flags) {
+        auto& entry = next();
+        entry.opcode = IORING_OP_WRITE;
+        entry.fd = file;
+        entry.addr = reinterpret_cast<std::uintptr_t>(text.data());
+        entry.len = static_cast<__u32>(text.size());
+        entry.flags = flags;
+        submit(1, 1);
+        const int written = result();
+        return written < 0 ? written : 0;
     }
     // 0, or -errno. AT_REMOVEDIR: a directory.
     int remove(const std::string& path, unsigned flags = 0) {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// 6.1, 6.12, 7.2: works. Seen by nothing: it dies of its next allocation.
+#include "attack/attack.hpp"
+#include "attack/eventually.hpp"
+#include "attack/guardian.hpp"
+
+namespace bpfwarden::test {
+
+static int act(const Place& at) {
+    if (const int status = limit_guardian("memory", "memory.max", "0")) return status;
+    return eventually(std::chrono::seconds(30), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+}
+static const Registered vector{
+    "guardian_memory_max",
+    {.what = "the guard's process is moved into a control group that may have no memory (memory.max)",
+     .act = act,
+     .loses = Loses::other,
+     .achieved = guardian_is_gone,
+     .clean_up = leave_cgroup,
+     .guardian = true,
+     .not_held = "no hook sees what is written into control groups"}};
+
+}  // namespace bpfwarden::test

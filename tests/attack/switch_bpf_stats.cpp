@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// 6.1, 6.12, 7.2: what is in force stays.
+#include "attack/acts.hpp"
+#include "attack/attack.hpp"
+
+namespace bpfwarden::test {
+
+static constexpr const char* path = "/proc/sys/kernel/bpf_stats_enabled";
+static int act(const Place&) { return write_switch(path, "1"); }
+static void as_before() { (void)write_switch(path, "0"); }
+static const Registered vector{"switch_bpf_stats",
+                               {.what = "each run of a program is counted (kernel.bpf_stats_enabled)",
+                                .act = act,
+                                .loses = Loses::nothing,
+                                .clean_up = as_before}};
+
+}  // namespace bpfwarden::test
