@@ -40,7 +40,8 @@ class GuardDemo : public ::testing::Test {
     }
     void TearDown() override {
         (void)run(
-            "/usr/local/sbin/admin /bpfwarden/bin/bpfwarden guard unseal; /bpfwarden/bin/bpfwarden policy remove");
+            "/usr/local/sbin/console /usr/local/sbin/admin /bpfwarden/bin/bpfwarden guard unseal; "
+            "/bpfwarden/bin/bpfwarden policy remove");
     }
 };
 

@@ -11,11 +11,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "vm/guard_daemon.hpp"
 #include "vm/guard_programs.hpp"
+#include "vm/one_processor.hpp"
 
 namespace bpfwarden::test {
 namespace {
@@ -181,19 +183,17 @@ class GuardMachine : public GuardGuest {
         fs::create_directories(here);
         fs::remove(said);
         fs::remove_all(place + "log");
-        // A container's first cpuset has the kernel patch itself, and a second emulated processor can meet the int3 of
-        // that.
-        second_processor(false);
+        one_processor_.emplace();
     }
     void TearDown() override {
-        second_processor(true);
+        one_processor_.reset();
         GuardGuest::TearDown();
     }
-    static void second_processor(bool runs) {
-        const std::string path = "/sys/devices/system/cpu/cpu1/online";
-        if (fs::exists(path)) write_file(path, runs ? "1" : "0");
-    }
     static std::size_t attempts() { return status()["attempts"]; }
+
+  private:
+    // A container's first cpuset has the kernel patch itself.
+    std::optional<OneProcessor> one_processor_;
 };
 
 TEST_F(GuardMachine, ItsWorkIsDoneAndToldNobody) {
