@@ -22,7 +22,8 @@ const std::vector<Closed> closed{
     {"removing, renaming or replacing pins and what they stand on", {"rest_unlink", "rest_rmdir", "rest_rename"}},
     {"remounting the bpffs", {"rest_remount"}},
     {"code and memory of the kernel: modules, kexec, hibernation, /dev/mem", {"rest_locked_down", "rest_read_file"}},
-    {"tracing and signalling the guard's process", {"rest_ptrace", "rest_traceme", "rest_kill", "rest_sigio", "rest_perf"}},
+    {"tracing and signalling the guard's process",
+     {"rest_ptrace", "rest_traceme", "rest_kill", "rest_sigio", "rest_perf"}},
     {"its limits, priority and scheduling", {"rest_limit", "rest_nice", "rest_scheduler", "rest_ioprio"}},
 };
 
