@@ -240,6 +240,13 @@ static __always_inline int bw_keep_object(__u32 kind, __u32 id, __u32 act, __u32
 	return bw_refuse(&attempt) ? BW_DENY : BW_PERMIT;
 }
 
+static __always_inline bool bw_is_for_guardian(const struct bw_sealed_what *what)
+{
+	struct bw_guard *state = bw_guard();
+
+	return what && what->flags & BW_SEALED_GUARDIAN && state && bw_is_guardian(state, bpf_get_current_task_btf());
+}
+
 /* How many pins and fds there are, this one included: nobody else has one that is older than the seal if it is as many as there should be. */
 static __always_inline void bw_count_holders(struct bpf_map *map)
 {
@@ -256,9 +263,7 @@ static __always_inline void bw_count_holders(struct bpf_map *map)
 SEC("lsm_cgroup/bpf_map")
 int BPF_PROG(core_map, struct bpf_map *map, fmode_t mode)
 {
-	struct bw_guard *state = bw_guard();
-
-	if (state && bw_is_guardian(state, bpf_get_current_task_btf()))
+	if (bw_is_for_guardian(bw_sealed(BW_SEALED_MAP, map->id)))
 		return BW_PERMIT;
 	if (bw_keep_object(BW_SEALED_MAP, map->id, BW_ACT_GET_MAP, mode) == BW_DENY)
 		return BW_DENY;
@@ -369,12 +374,11 @@ static __noinline int bw_keep_link(__u32 command, __u32 number)
 /* For others there is no such id: who goes through all ids goes on to the next then. */
 static __always_inline int bw_keep_by_id(__u32 command, __u32 kind, __u32 id)
 {
-	struct bw_guard *state = bw_guard();
 	struct bw_sealed_what *what = bw_sealed(kind, id);
 
 	if (bw_is_changing())
 		return BW_DENY;
-	if (!what || what->flags & BW_SEALED_OPEN || (kind == BW_SEALED_MAP && state && bw_is_guardian(state, bpf_get_current_task_btf())))
+	if (!what || what->flags & BW_SEALED_OPEN || bw_is_for_guardian(what))
 		return BW_PERMIT;
 	if (bw_refuse_command(command, kind, id) == BW_PERMIT)
 		return BW_PERMIT;

@@ -74,6 +74,7 @@ struct bw_change {
 
 #define BW_SEALED_DETACHABLE 1 /* a link that whoever has its fd could detach or update */
 #define BW_SEALED_OPEN       2 /* a program that everybody may have an fd of */
+#define BW_SEALED_GUARDIAN   4 /* a map that the guard's process reads or keeps true: the policy's, and what attempts are told in */
 #define BW_MAX_SEALED        8192
 
 /* For the program `show`. */

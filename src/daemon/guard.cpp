@@ -32,6 +32,7 @@
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
 #include "enforce/tamper_events.hpp"
+#include "kernel/own_memory.hpp"
 #include "policy/compile.hpp"
 #include "policy/load.hpp"
 
@@ -348,6 +349,8 @@ Result<int> serve(const Options& options) {
                         .because("it reads the rings of BPF LSM programs")
                         .advise("start it by systemd, or as root"));
     for (const int number : {SIGXFSZ, SIGPIPE}) ::signal(number, SIG_IGN);
+    // Under a seal it is given what is sealed: who can write to its libraries must not be it.
+    if (const auto kept = kernel::keep_own_memory(); !kept) complain(kept.error());
     ::umask(022);
     std::error_code problem;
     fs::create_directories(options.run, problem);

@@ -9,9 +9,14 @@
 
 namespace bpfwarden::enforce {
 
+__u64 flags_of_policys(BpfThing thing) { return thing.kind == BW_SEALED_MAP ? BW_SEALED_GUARDIAN : 0; }
+
 static Result<> change(bw_change_what what, BpfThing thing = {BW_SEALED_PROG, 0}) {
-    return change_sealed(
-        sealed_guard, {.what = what, .kind = static_cast<__u32>(thing.kind), .id = thing.id, .device = 0, .value = 0});
+    return change_sealed(sealed_guard, {.what = what,
+                                        .kind = static_cast<__u32>(thing.kind),
+                                        .id = thing.id,
+                                        .device = 0,
+                                        .value = what == BW_CHANGE_SEAL_OBJECT ? flags_of_policys(thing) : 0});
 }
 
 Result<SealedChange> SealedChange::begin(const std::string& pins) {

@@ -13,6 +13,9 @@
 
 namespace bpfwarden::enforce {
 
+// What something of the policy is sealed as: the guard's process reads its maps.
+__u64 flags_of_policys(BpfThing thing);
+
 class SealedChange {
   public:
     // An error with Code::denied for who is not the seal's updater. `pins`: where the policy is.

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -406,6 +408,31 @@ static Result<> require_no_other_holders(const enforce::GuardObject& object, con
     return {};
 }
 
+// Soundness: the kernel starts programs with all capabilities for whoever asks (core_pattern, modprobe). What is taken
+// from them there nobody gives back before the machine starts again.
+static Result<> take_mac_admin_from_kernels_programs() {
+    static constexpr const char* directory = "/proc/sys/kernel/usermodehelper";
+    constexpr std::uint64_t bit = 1ULL << CAP_MAC_ADMIN;
+    const UniqueFd at(::open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!at) return fail_errno(fmt::format("cannot open {}", directory));
+    const auto read = [&at]() -> Result<std::uint64_t> {
+        const auto text = BW_TRY(kernel::read_file_at(at, "bset"));
+        std::uint32_t low = 0, high = 0;
+        if (std::sscanf(text.c_str(), "%u %u", &low, &high) != 2)
+            return fail(Error(Code::failed, fmt::format("{}/bset is not two numbers", directory)));
+        return std::uint64_t{high} << 32 | low;
+    };
+    const auto now = BW_TRY(read());
+    if (!(now & bit)) return {};
+    const auto less = now & ~bit;
+    BW_TRY(kernel::write_file_at(at, "bset", fmt::format("{} {}", static_cast<std::uint32_t>(less), less >> 32)));
+    if (BW_TRY(read()) & bit)
+        return fail(Error(Code::failed, "programs that the kernel starts keep CAP_MAC_ADMIN")
+                        .because("whoever sets kernel.core_pattern would be the updater")
+                        .advise("seal for a domain"));
+    return {};
+}
+
 Result<Sealed> seal(const Updater& updater, const Protect& others) {
     BW_TRY(require_root());
     BW_TRY(enforce::require_bpf_lsm());
@@ -465,9 +492,20 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
     for (const auto& entry : fs::directory_iterator(enforce::sealed_guard, problem))
         for (const auto& thing : BW_TRY(enforce::with_what_it_needs(BW_TRY(enforce::open_pin(entry.path())))))
             things.insert(thing);
-    if (policy) things.merge(BW_TRY(move_policy(enforce::unsealed_policy, enforce::sealed_policy)));
+    std::set<BpfThing> policys;
+    if (policy) policys = BW_TRY(move_policy(enforce::unsealed_policy, enforce::sealed_policy));
+    things.insert(policys.begin(), policys.end());
     const auto shower = BW_TRY(object.shower());
-    for (const auto& thing : things) BW_TRY(seal_thing(change, thing, thing == shower ? BW_SEALED_OPEN : 0));
+    // It tells the guard's process what was tried.
+    const auto ring =
+        BW_TRY(enforce::what_is(BW_TRY(enforce::open_pin(std::string(enforce::sealed_guard) + "/tampers"))));
+    for (const auto& thing : things) {
+        const bool read = ring == thing || policys.contains(thing);
+        BW_TRY(seal_thing(change, thing,
+                          thing == shower ? BW_SEALED_OPEN
+                          : read          ? enforce::flags_of_policys(thing)
+                                          : 0));
+    }
     BW_TRY(change_name(change, BW_CHANGE_SEAL_DEVICE, enforce::sealed_bpffs));
     BW_TRY(enforce::keep_mount(enforce::sealed_guard, enforce::sealed_bpffs));
     const auto guardian = running_guardian();
@@ -483,6 +521,7 @@ Result<Sealed> seal(const Updater& updater, const Protect& others) {
                        .device = 0,
                        .value = guardian->start}));
 
+    if (updater.kind == BW_UPDATER_CAPABILITY) BW_TRY(take_mac_admin_from_kernels_programs());
     const auto own = BW_TRY(stat_of(enforce::sealed_bpffs));
     BW_TRY(change({.what = BW_CHANGE_ARM,
                    .kind = static_cast<__u32>(updater.kind),

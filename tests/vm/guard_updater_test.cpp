@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +73,26 @@ class GuardUpdater : public GuardGuest {
         expect_in_force();
     }
 };
+
+// The kernel starts programs for whoever sets kernel.core_pattern, with all capabilities that it has left.
+TEST_F(GuardUpdater, NotWhatTheKernelStarts) {
+    const std::string pattern = "/proc/sys/kernel/core_pattern", ran = place + "ran", helper = place + "helper";
+    const auto before = text_of(pattern);
+    write_file(helper, "#!/bin/sh\n" + tool + " guard unseal\necho $? >" + ran + "\n");
+    ASSERT_EQ(::chmod(helper.c_str(), 0755), 0);
+    seal();
+    write_file(pattern, "|" + helper);
+    const auto dumped = [] {
+        const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
+        ::setrlimit(RLIMIT_CORE, &all);
+        std::abort();
+        return 0;
+    };
+    EXPECT_EQ(in_child(dumped), -1);
+    EXPECT_TRUE(eventually([&] { return text_of(ran) == "4\n"; })) << text_of(ran);
+    EXPECT_TRUE(sealed());
+    write_file(pattern, before);
+}
 
 TEST_F(GuardUpdater, WhoHasTheCapability) {
     seal();
