@@ -8,7 +8,7 @@ title() { printf '\n%s\n' "$*"; }
 indent() { sed 's/^/     /'; }
 
 # --- outside: a guest for each kernel -------------------------------------------------------------------------------
-in_guests() { # kernels; default: all three, at the same time
+in_guests() { # kernels; default: all three, as many at the same time as there are processors
     local root roles logs guests=() failed=0 ran=0 i role status
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
     roles=("$@")
@@ -16,9 +16,10 @@ in_guests() { # kernels; default: all three, at the same time
     logs=$(mktemp -d /tmp/bpfwarden-demo.XXXXXX)
     # shellcheck disable=SC2064
     trap "rm -rf '$logs'; kill \$(jobs -p) 2>/dev/null || true" EXIT
-    for role in "${roles[@]}"; do
+    for i in "${!roles[@]}"; do
+        role=${roles[i]}
         : >"$logs/$role"
-        "$root/tools/lab/lab" run --quiet --kernel "$role" --timeout 900 -- "/bpfwarden/demo/$demo" --inside "$role" \
+        flock --no-fork "$logs/processor-$((i % $(nproc)))" "$root/tools/lab/lab" run --quiet --kernel "$role" --timeout 900 -- "/bpfwarden/demo/$demo" --inside "$role" \
             >"$logs/$role" 2>&1 </dev/null &
         guests+=("$!")
     done
@@ -30,7 +31,7 @@ in_guests() { # kernels; default: all three, at the same time
         wait "${guests[i]}" || status=$?
         if [ "$i" != 0 ]; then
             echo
-            grep -E "^(kernel |[0-9]\. |$demo: |lab: |  (why|do): )|NOT AS IT SHOULD BE" "$logs/$role" || cat "$logs/$role"
+            grep -E "^(kernel |[0-9]\. |$demo: |lab: |  (why|do): |   \(took )|NOT AS IT SHOULD BE" "$logs/$role" || cat "$logs/$role"
         fi
         case $status in
         0) ran=$((ran + 1)) ;;
