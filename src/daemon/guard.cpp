@@ -351,6 +351,7 @@ Result<int> serve(const Options& options) {
     for (const int number : {SIGXFSZ, SIGPIPE}) ::signal(number, SIG_IGN);
     // Under a seal it is given what is sealed: who can write to its libraries must not be it.
     if (const auto kept = kernel::keep_own_memory(); !kept) complain(kept.error());
+    BW_TRY(kernel::refuse_new_code());
     ::umask(022);
     std::error_code problem;
     fs::create_directories(options.run, problem);

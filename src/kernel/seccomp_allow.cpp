@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/seccomp_allow.hpp"
 
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
@@ -13,24 +12,16 @@
 
 namespace bpfwarden::kernel {
 
-#if defined(__x86_64__)
-static constexpr std::uint32_t native = AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-static constexpr std::uint32_t native = AUDIT_ARCH_AARCH64;
-#else
-#error "no seccomp architecture is known for this machine"
-#endif
-
 Result<> allow_only(std::span<const AllowedCall> calls) {
     if (calls.size() > 100) return fail(Code::usage, "too many system calls for one filter");
     const auto load = [](std::size_t offset) {
         return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
     };
     constexpr std::uint32_t deny = SECCOMP_RET_ERRNO | EPERM;
-    std::vector<sock_filter> code{load(offsetof(seccomp_data, arch)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native, 1, 0),
-                                  // i386's numbers mean other calls. x32 has native's arch; its numbers are in no list.
-                                  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-                                  load(offsetof(seccomp_data, nr))};
+    std::vector<sock_filter> code{
+        load(offsetof(seccomp_data, arch)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 1, 0),
+        // i386's numbers mean other calls. x32 has native's arch; its numbers are in no list.
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), load(offsetof(seccomp_data, nr))};
     for (const auto& call : calls) {
         if (call.argument > 5) {
             code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.number, 0, 1));

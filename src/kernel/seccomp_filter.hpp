@@ -2,14 +2,25 @@
 // Installs a seccomp filter.
 #pragma once
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 
+#include <cstdint>
 #include <span>
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
 
 namespace bpfwarden::kernel {
+
+// What seccomp calls the machine that this is compiled for.
+#if defined(__x86_64__)
+inline constexpr std::uint32_t native_architecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+inline constexpr std::uint32_t native_architecture = AUDIT_ARCH_AARCH64;
+#else
+#error "no seccomp architecture is known for this machine"
+#endif
 
 struct SeccompFlags {
     bool all_threads = false;    // TSYNC: for every thread of the process, or for none

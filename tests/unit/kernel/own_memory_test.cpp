@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 
@@ -48,6 +49,25 @@ TEST(OwnMemory, IsNotChangedByWhoWritesToItsFiles) {
         EXPECT_EQ(seen_after_a_write(protection, false), 'b') << "control: " << protection;
         EXPECT_EQ(seen_after_a_write(protection, true), 'a') << protection;
     }
+}
+
+TEST(OwnMemory, GetsNoCodeBesides) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        const auto map = [](int protection) {
+            return ::mmap(nullptr, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        };
+        if (map(PROT_READ | PROT_EXEC) == MAP_FAILED) ::_exit(1);  // control
+        if (!refuse_new_code()) ::_exit(2);
+        void* const plain = map(PROT_READ | PROT_WRITE);
+        if (plain == MAP_FAILED || ::mprotect(plain, 4096, PROT_READ)) ::_exit(3);
+        if (map(PROT_READ | PROT_EXEC) != MAP_FAILED || errno != EPERM) ::_exit(4);
+        if (!::mprotect(plain, 4096, PROT_READ | PROT_EXEC) || errno != EPERM) ::_exit(5);
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
 }
 
 }  // namespace
