@@ -211,8 +211,8 @@ class Guard {
             let_go();
             return {};
         }
-        shut_out_ = false;
         if (!*adopted) return {};  // somebody changes it at the moment
+        shut_out_ = false;
         auto& force = **adopted;
         struct stat ring{};
         if (::stat(fmt::format("{}/denials", enforce::policy_pins()).c_str(), &ring) != 0)
