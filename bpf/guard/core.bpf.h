@@ -48,19 +48,24 @@ static __always_inline bool bw_is_own(struct mount *mount)
 
 #define BW_MAX_MASTERS 16
 
-/* Whether a mount gets the mounts and umounts that mounts of that peer group get: it is of the group, or a slave of it. */
-static __noinline bool bw_gets_from(struct mount *mount, int group)
+/*
+ * Whether a mount gets the mounts and umounts that mounts of that peer group get: it is of the group, or a slave of it. A function that is
+ * verified once, whoever calls it from how many loops: so its mount is a number.
+ */
+__noinline int bw_gets_from(__u64 address, int group)
 {
+	struct mount *mount = (struct mount *)address;
+
 	if (!group)
-		return false;
+		return 0;
 	for (int i = 0; i < BW_MAX_MASTERS; i++) {
 		if (BPF_CORE_READ(mount, mnt_group_id) == group)
-			return true;
+			return 1;
 		mount = BPF_CORE_READ(mount, mnt_master);
 		if (!mount)
-			return false;
+			return 0;
 	}
-	return true;
+	return 1;
 }
 
 /*
@@ -72,7 +77,7 @@ static __always_inline bool bw_is_peer(struct mount *mount)
 	__u64 point = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
 	struct bw_kept_point *kept = bpf_map_lookup_elem(&mountpoints, &point);
 
-	return kept && bw_gets_from((struct mount *)kept->parent, BPF_CORE_READ(mount, mnt_parent, mnt_group_id));
+	return kept && bw_gets_from(kept->parent, BPF_CORE_READ(mount, mnt_parent, mnt_group_id));
 }
 
 /* More than these: whoever asks is refused. */
@@ -87,19 +92,19 @@ struct bw_walk {
 	bool reached;
 };
 
-static __noinline bool bw_is_beneath(struct mount *mount, struct mount *top)
+__noinline int bw_is_beneath(__u64 address, __u64 top)
 {
-	struct mount *parent;
+	struct mount *mount = (struct mount *)address, *parent;
 
 	for (int i = 0; i < BW_MAX_MOUNT_DEPTH; i++) {
-		if (mount == top)
-			return true;
+		if ((__u64)mount == top)
+			return 1;
 		parent = BPF_CORE_READ(mount, mnt_parent);
 		if (!parent || parent == mount)
-			return false;
+			return 0;
 		mount = parent;
 	}
-	return true;
+	return 1;
 }
 
 static long bw_walk_child(__u32 index, struct bw_walk *walk)
@@ -118,7 +123,7 @@ static long bw_walk_peer(__u32 index, struct bw_walk *walk)
 	struct mount *at = walk->at;
 	struct list_head *next, *on_it = (void *)at + bpf_core_field_offset(struct mount, mnt_mounts);
 
-	if (bw_is_beneath(at, walk->top)) {
+	if (bw_is_beneath((__u64)at, (__u64)walk->top)) {
 		walk->last = on_it;
 		walk->child = BPF_CORE_READ(on_it, next);
 		if (bpf_loop(BW_MAX_PEERS, bw_walk_child, walk, 0) == BW_MAX_PEERS)
@@ -156,8 +161,10 @@ static long bw_walk_mount(struct bpf_map *map, __u64 *address, struct bw_kept_mo
 static __noinline bool bw_takes_along(struct mount *mount)
 {
 	struct list_head *children = (void *)mount + bpf_core_field_offset(struct mount, mnt_mounts);
-	struct bw_walk walk = {.top = mount};
+	struct bw_walk walk = {};
 
+	/* As a number: a pointer that the kernel vouches for goes into no function that is verified by itself. */
+	bpf_probe_read_kernel(&walk.top, sizeof(walk.top), &mount);
 	/* Most have nothing on them. */
 	if (BPF_CORE_READ(children, next) != children)
 		bpf_for_each_map_elem(&mounts, bw_walk_mount, &walk, 0);
