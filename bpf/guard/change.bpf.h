@@ -5,8 +5,6 @@
 
 #include "core.bpf.h"
 
-#define BW_CHANGE_TIME (300ull * 1000000000)
-
 static __always_inline int bw_seal_object(const struct bw_change *change, struct bw_guard *state)
 {
 	struct bw_sealed key = {change->kind, change->id};
@@ -140,7 +138,7 @@ int change(struct bw_change *change)
 	case BW_CHANGE_BEGIN:
 		state->changer_task = (__u64)bpf_get_current_task_btf()->group_leader;
 		state->changer_start = bpf_get_current_task_btf()->group_leader->start_boottime;
-		state->changing_until = bpf_ktime_get_boot_ns() + BW_CHANGE_TIME;
+		state->changing_until = bpf_ktime_get_boot_ns() + BW_CHANGE_SECONDS * 1000000000ull;
 		state->changer = bpf_get_current_pid_tgid() >> 32;
 		return 0;
 	case BW_CHANGE_END:

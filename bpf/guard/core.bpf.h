@@ -280,7 +280,7 @@ int BPF_PROG(core_map, struct bpf_map *map, fmode_t mode)
 
 /*
  * Of programs that were just loaded, too: one that changes what functions return (see core_bpf), one that takes the place of a function of a sealed program, and one that writes to the registers of
- * whoever it is called for (7.0), as the updater.
+ * whoever it is called for (7.0), as the updater. And one that could have a thread of the kernel close the fds that hold ours (6.10).
  */
 static __always_inline bool bw_is_hostile(const struct bpf_prog *prog)
 {
@@ -288,6 +288,8 @@ static __always_inline bool bw_is_hostile(const struct bpf_prog *prog)
 	const struct bpf_prog *replaced = aux->dst_prog;
 
 	if (prog->expected_attach_type == BPF_MODIFY_RETURN)
+		return true;
+	if (prog->type == BPF_PROG_TYPE_SYSCALL && bpf_core_type_exists(struct bpf_wq) && !bw_sealed(BW_SEALED_PROG, aux->id))
 		return true;
 	if (bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ_BITFIELD(aux, kprobe_write_ctx))
 		return true;
@@ -328,8 +330,8 @@ static __always_inline bool bw_changer_lives(const struct bw_guard *state)
 
 static __always_inline bool bw_is_changed_by_another(const struct bw_guard *state)
 {
-	return state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && bpf_ktime_get_boot_ns() < state->changing_until &&
-	       bw_changer_lives(state);
+	return state->changer && state->changer != bpf_get_current_pid_tgid() >> 32 && !bw_is_worker(state) &&
+	       bpf_ktime_get_boot_ns() < state->changing_until && bw_changer_lives(state);
 }
 
 /*
@@ -341,6 +343,13 @@ static __always_inline bool bw_is_changing(void)
 	struct bw_guard *state = bw_guard();
 
 	return state && bw_is_changed_by_another(state) && !bw_is_guardian(state, bpf_get_current_task_btf());
+}
+
+/* Not now: who asks again is told when it is done. */
+static __always_inline int bw_deny_for_now(void)
+{
+	bpf_set_retval(-EBUSY);
+	return BW_DENY;
 }
 
 static __noinline int bw_refuse_command(__u32 command, __u32 kind, __u32 id)
@@ -384,7 +393,7 @@ static __always_inline int bw_keep_by_id(__u32 command, __u32 kind, __u32 id)
 	struct bw_sealed_what *what = bw_sealed(kind, id);
 
 	if (bw_is_changing())
-		return BW_DENY;
+		return bw_deny_for_now();
 	if (!what || what->flags & BW_SEALED_OPEN || bw_is_for_guardian(what))
 		return BW_PERMIT;
 	if (bw_refuse_command(command, kind, id) == BW_PERMIT)
@@ -413,10 +422,10 @@ int BPF_PROG(core_bpf, int command, union bpf_attr *attr)
 	case BPF_PROG_LOAD:
 		/* Before the guard is armed, what was loaded so far has been looked at. */
 		if (attr->expected_attach_type == BPF_MODIFY_RETURN && bw_is_changing())
-			return BW_DENY;
+			return bw_deny_for_now();
 		/* It could close fds that kernel threads hold. */
 		if (attr->prog_type == BPF_PROG_TYPE_SYSCALL)
-			return bw_refuse_command(command, 0, 0);
+			return bw_is_changing() ? bw_deny_for_now() : bw_refuse_command(command, 0, 0);
 		/* On security_bpf() it could end the LSM's call before ours: its callers take what is above zero for success. */
 		if (attr->expected_attach_type == BPF_MODIFY_RETURN &&
 		    (attr->prog_type == BPF_PROG_TYPE_TRACING || attr->prog_type == BPF_PROG_TYPE_LSM))
@@ -433,7 +442,7 @@ int BPF_PROG(core_bpf, int command, union bpf_attr *attr)
 		return bw_keep_by_id(command, BW_SEALED_PROG, attr->prog_id);
 	case BPF_OBJ_GET:
 		if (bw_is_changing())
-			return BW_DENY;
+			return bw_deny_for_now();
 	}
 	return BW_PERMIT;
 }

@@ -158,13 +158,30 @@ static __always_inline int bw_keep_task(struct task_struct *task, __u32 act, __u
 	return bw_refuse(&attempt);
 }
 
-#define PTRACE_MODE_ATTACH 0x02
+#define PTRACE_MODE_ATTACH    0x02
+#define PTRACE_MODE_REALCREDS 0x10
+#define PF_KTHREAD	      0x00200000
 #define SIGTRAP		   5
 #define SIGIO		   29
+
+/*
+ * A thread of the kernel has no memory and cannot be traced; what is left to ask for with these two is a copy of an fd of theirs, and while the
+ * updater changes something, these have the policy's maps open (kernel_links.bpf.c). Reading their stacks in /proc is asked for otherwise.
+ */
+static __always_inline bool bw_is_for_kernels_fd(const struct task_struct *child, unsigned int mode)
+{
+	return child->flags & PF_KTHREAD && mode & PTRACE_MODE_ATTACH && mode & PTRACE_MODE_REALCREDS;
+}
 
 SEC("?lsm/ptrace_access_check")
 int BPF_PROG(rest_ptrace, struct task_struct *child, unsigned int mode)
 {
+	struct bw_attempt attempt = {.act = BW_ACT_PTRACE, .detail = mode};
+
+	if (bw_is_for_kernels_fd(child, mode)) {
+		attempt.peer_pid = child->tgid;
+		return bw_refuse(&attempt);
+	}
 	return mode & PTRACE_MODE_ATTACH ? bw_keep_task(child, BW_ACT_PTRACE, mode) : 0;
 }
 

@@ -105,6 +105,12 @@ static __always_inline bool bw_has_capability(__u32 capability)
 	return !cred->user_ns->level && capabilities >> capability & 1;
 }
 
+/* A thread of the kernel that runs nothing but what whoever may change something has asked it for (kernel_links.bpf.c). */
+static __always_inline bool bw_is_worker(const struct bw_guard *state)
+{
+	return state->worker && state->worker == bpf_get_current_task();
+}
+
 /* Whether the current task may change what is sealed. Soundness: nothing that root can give a process counts, but what its policy knows it by. */
 static __noinline bool bw_may_change(void)
 {
@@ -113,7 +119,7 @@ static __noinline bool bw_may_change(void)
 
 	if (!state)
 		return false;
-	if (!state->armed)
+	if (!state->armed || bw_is_worker(state))
 		return true;
 	switch (state->updater) {
 	case BW_UPDATER_CAPABILITY:

@@ -245,15 +245,19 @@ struct bpf_map {
 	__u32 id;
 	atomic64_t usercnt;
 };
-struct bpf_link { __u32 id; };
 struct bpf_prog_aux {
 	__u32 id;
 	struct bpf_prog *dst_prog;
 	bool kprobe_write_ctx;
 };
 struct bpf_prog {
+	enum bpf_prog_type type;
 	enum bpf_attach_type expected_attach_type;
 	struct bpf_prog_aux *aux;
+};
+struct bpf_link {
+	__u32 id;
+	struct bpf_prog *prog;
 };
 
 #pragma clang attribute pop

@@ -48,6 +48,7 @@ struct bw_guard {
 	__u32 reserved;
 	__u64 changer_task;   /* address of its struct task_struct, and when it started: it may have ended */
 	__u64 changer_start;
+	__u64 worker; /* address of the kernel's thread that does something for whoever changes something (kernel_links.bpf.c), while it does; else 0 */
 };
 
 /* For the program `change`, run by BPF_PROG_RUN; the answer is 0 or a negative errno. */
@@ -64,6 +65,7 @@ enum bw_change_what {
 	BW_CHANGE_END,
 	BW_CHANGE_GUARDIAN,        /* id: its process, value: its start */
 };
+#define BW_CHANGE_SECONDS 300 /* from BW_CHANGE_BEGIN on nobody waits longer for its end */
 struct bw_change {
 	__u32 what;
 	__u32 kind;
@@ -146,9 +148,9 @@ struct bw_tamper {
 #define BW_TAMPER_MAX (sizeof(struct bw_tamper) + BW_TAMPER_TEXT_ROOM)
 
 #ifdef __cplusplus
-static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 104 && sizeof(bw_change) == 24 && sizeof(bw_show) == 120 && sizeof(bw_tamper) == 120);
+static_assert(sizeof(bw_sealed) == 8 && sizeof(bw_place) == 16 && sizeof(bw_guard) == 112 && sizeof(bw_change) == 24 && sizeof(bw_show) == 128 && sizeof(bw_tamper) == 120);
 #else
-_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 104 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 120 &&
+_Static_assert(sizeof(struct bw_sealed) == 8 && sizeof(struct bw_place) == 16 && sizeof(struct bw_guard) == 112 && sizeof(struct bw_change) == 24 && sizeof(struct bw_show) == 128 &&
 	       sizeof(struct bw_tamper) == 120, "the same for everybody");
 #endif
 #endif

@@ -71,7 +71,8 @@ static Result<int> guard_update(const Args&) {
 }
 
 static json as_json(const guard::Status& status) {
-    json things = json::array(), tried = json::array(), ways = json::array();
+    json things = json::array(), tried = json::array(), ways = json::array(), held = json::array();
+    for (const auto& thing : status.held_by_kernel) held.push_back(enforce::name_of(thing));
     for (const auto& thing : status.things) things.push_back(enforce::name_of(thing));
     for (const auto& one : status.tried) tried.push_back({{"what", one.what}, {"refused", one.refused}});
     for (const auto& one : status.ways)
@@ -89,6 +90,7 @@ static json as_json(const guard::Status& status) {
             {"file_systems", status.file_systems},
             {"core", status.core},
             {"links", status.rest},
+            {"held_by_kernel", std::move(held)},
             {"ways", std::move(ways)},
             {"may_change", status.may_change},
             {"tried", std::move(tried)}};
@@ -118,7 +120,9 @@ static Result<int> guard_status(const Args& args) {
                counts[BW_SEALED_LINK]);
     fmt::print("names       {}, and all of {} file systems\n", found->names, found->file_systems);
     fmt::print("core        {} programs at the root of cgroup2, held by nothing else\n", found->core.size());
-    fmt::print("links       {}, held by pins on the guard's own bpffs\n", found->rest.size());
+    fmt::print("links       {} of the guard itself\n", found->rest.size());
+    fmt::print("held        {} links by threads of the kernel, {} by pins alone\n", found->held_by_kernel.size(),
+               counts[BW_SEALED_LINK] - found->held_by_kernel.size());
     fmt::print("guardian    {}\n",
                found->guardian ? fmt::format("process {}", found->guardian) : "none: attempts wait in the kernel");
     fmt::print("attempts    {}, {} of them lost\n", found->attempts, found->lost);
@@ -146,8 +150,9 @@ std::vector<Command> guard_commands() {
          .summary = "seal the policy in force, and what else is named: root cannot take it away",
          .details =
              "The policy's programs, links and maps are pinned on a bpffs of their own, and from then on nobody but "
-             "the updater changes, replaces or removes them. Nothing is sealed if somebody else holds one of the "
-             "policy's maps, or has programs where they could overrule the guard. Needs root in the machine's "
+             "the updater changes, replaces or removes them. From kernel 6.10 threads of the kernel hold the links, "
+             "too, so that they need no pin. Nothing is sealed if somebody else holds one of the "
+             "policy's maps, or has programs that could overrule the guard. Needs root in the machine's "
              "first namespaces, kernel 6.1, and bpf in the kernel's lsm= list (exit status 3 without).",
          .options = seal,
          .run = guard_seal},
@@ -172,7 +177,8 @@ std::vector<Command> guard_commands() {
          .verb = "status",
          .summary =
              "say what is sealed, by what it is held, which ways to end it are closed, and what was refused just now",
-         .details = "A way is closed if the programs that close it are attached now. Tries harmless acts of an "
+         .details = "A way is closed if the programs that close it are attached now. A link is held by threads of the "
+                    "kernel, or by its pin alone. Tries harmless acts of an "
                     "attacker, which count as attempts. The exit status is 5 if nothing is "
                     "sealed. Needs root.",
          .run = guard_status},
@@ -187,7 +193,9 @@ std::vector<Command> guard_commands() {
         {.object = "guard",
          .verb = "unseal",
          .summary = "end the seal; the policy stays in force",
-         .details = "From then on root can remove it. Needs root, and to be the updater (exit status 4 otherwise).",
+         .details =
+             "From then on root can remove it. If the guard's bpffs is gone, the policy ends with the seal. Needs "
+             "root, and to be the updater (exit status 4 otherwise).",
          .run = guard_unseal},
     };
 }

@@ -87,6 +87,11 @@ Result<BpfThing> what_is(FdRef fd) {
     return fail(Error(Code::failed, "an object of bpf() of an unknown kind"));
 }
 
+Result<std::string> name_in_kernel(FdRef fd) {
+    if (BW_TRY(kind_of(fd)) == BW_SEALED_MAP) return std::string(BW_TRY(info_of<bpf_map_info>(fd)).name);
+    return std::string(BW_TRY(info_of<bpf_prog_info>(fd)).name);
+}
+
 Result<bool> is_detachable(FdRef link) {
     const auto type = BW_TRY(info_of<bpf_link_info>(link)).type;
     // Trampolines, perf events and iterators have no such operation.

@@ -26,6 +26,8 @@ std::string name_of(BpfThing thing);              // "prog:12"
 Result<BpfThing> thing_named(std::string_view text);
 
 Result<BpfThing> what_is(FdRef fd);
+// The first 15 characters of what whoever made the program or map has called it.
+Result<std::string> name_in_kernel(FdRef fd);
 Result<UniqueFd> open_pin(const std::string& path);
 Result<UniqueFd> open_thing(BpfThing thing);
 // Whether whoever has an fd of that link could detach it from what it is attached to.

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "enforce/bpf_thing.hpp"
+#include "enforce/kernel_links.hpp"
 #include "enforce/libbpf_words.hpp"
 #include "guard.skel.h"
 #include "kernel/mount.hpp"
@@ -83,6 +84,10 @@ std::size_t core_size() {
 
 static bool is_of_the_compiler(const bpf_map* map) { return std::string_view(::bpf_map__name(map)).contains('.'); }
 
+static bool is_linked(const bpf_program* program) {
+    return std::string_view(::bpf_program__section_name(program)).starts_with("lsm/");
+}
+
 static Result<> load_all(bpf_object* object, const LibbpfWords& words) {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)::bpf_program__set_autoload(
@@ -94,6 +99,7 @@ static Result<> load_all(bpf_object* object, const LibbpfWords& words) {
 
 Result<GuardObject> GuardObject::load(FdRef tasks) {
     const LibbpfWords words;
+    const auto recorder = recorder_where_the_kernel_can_hold();
     GuardObject made;
     made.object_.reset(BW_TRY(open_object()));
     if (tasks.get() >= 0) {
@@ -101,11 +107,12 @@ Result<GuardObject> GuardObject::load(FdRef tasks) {
         if (error) return fail(Error::from_errno(-error, "cannot use the policy's map of tasks").because(words.end()));
     }
     BW_TRY(load_all(made.object_.get(), words));
+    if (recorder) made.recipes_ = BW_TRY(std::move(*recorder).recipes());
     return made;
 }
 
 static Result<> use_pinned(bpf_map* map, const std::string& directory) {
-    const auto name = ::bpf_map__name(map);
+    const std::string name = ::bpf_map__name(map);  // libbpf frees it for the pinned one's
     const auto other = [&](const char* why) {
         return fail(Error(Code::failed, "this bpfwarden's guard cannot take the place of the one that is in force")
                         .because(fmt::format("its table {} {}", name, why))
@@ -113,24 +120,30 @@ static Result<> use_pinned(bpf_map* map, const std::string& directory) {
     };
     const auto pinned = open_pin(fmt::format("{}/{}", directory, name));
     if (!pinned) return pinned.error().number() == ENOENT ? other("is new") : fail(pinned.error());
+    const auto type = ::bpf_map__type(map);
     const auto key = ::bpf_map__key_size(map), value = ::bpf_map__value_size(map);
     if (const int error = ::bpf_map__reuse_fd(map, pinned->get()); error)
         return fail(Error::from_errno(-error, fmt::format("cannot use the guard's map {}", name)));
-    if (key != ::bpf_map__key_size(map) || value != ::bpf_map__value_size(map)) return other("has another form");
+    if (type != ::bpf_map__type(map) || key != ::bpf_map__key_size(map) || value != ::bpf_map__value_size(map))
+        return other("has another form");
     return {};
 }
 
 Result<GuardObject> GuardObject::successor(const std::string& directory) {
     const LibbpfWords words;
+    const auto recorder = recorder_where_the_kernel_can_hold();
     GuardObject made;
+    made.tables_ = directory;
     made.object_.reset(BW_TRY(open_object()));
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, made.object_.get()) if (!is_of_the_compiler(map)) BW_TRY(use_pinned(map, directory));
     BW_TRY(load_all(made.object_.get(), words));
+    if (recorder) made.recipes_ = BW_TRY(std::move(*recorder).recipes());
     return made;
 }
 
 Result<> GuardObject::pin_maps(const std::string& directory) {
+    tables_ = directory;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object_.get()) {
         if (is_of_the_compiler(map)) continue;
@@ -142,6 +155,7 @@ Result<> GuardObject::pin_maps(const std::string& directory) {
 
 Result<> GuardObject::pin_programs(const std::string& directory) {
     const LibbpfWords words;
+    const auto path_of = [&](std::string_view name) { return fmt::format("{}/link_{}", directory, name); };
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
         const std::string_view name = ::bpf_program__name(program), section = ::bpf_program__section_name(program);
@@ -152,11 +166,19 @@ Result<> GuardObject::pin_programs(const std::string& directory) {
                 return fail_errno(fmt::format("cannot pin {}", path));
             continue;
         }
+        if (recipes_) continue;
         const LinkOwner link(::bpf_program__attach_lsm(program), &::bpf_link__destroy);
-        const auto path = fmt::format("{}/link_{}", directory, name);
+        const auto path = path_of(name);
         if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
         if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
             return fail(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
+    }
+    if (!recipes_) return {};
+    const auto held = BW_TRY(hold_in_kernel(tables_, *recipes_));
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        const auto path = path_of(recipes_->programs[i].name);
+        if (::bpf_obj_pin(BW_TRY(open_thing({BW_SEALED_LINK, held[i].link})).get(), path.c_str()))
+            return fail_errno(fmt::format("cannot pin {}", path));
     }
     return {};
 }
@@ -201,9 +223,12 @@ Result<> GuardObject::freeze() {
     return {};
 }
 
+Failure changed_by_another() {
+    return fail(Error::from_errno(EBUSY, "somebody else is changing what is sealed").advise("try again"));
+}
+
 static Failure refused(int error) {
-    if (error == EBUSY)
-        return fail(Error::from_errno(error, "somebody else is changing what is sealed").advise("try again"));
+    if (error == EBUSY) return changed_by_another();
     return fail(Error::from_errno(error, "the guard refuses a change")
                     .advise("it is made by who the seal names as its updater: bpfwarden guard status"));
 }
@@ -216,28 +241,11 @@ static Result<int> run(int program, What& what) {
     return -static_cast<int>(options.retval);
 }
 
-static Result<> run_change(int program, bw_change what) {
-    if (const int error = BW_TRY(run(program, what))) return refused(error);
-    return {};
-}
-
-Result<> GuardObject::change(const bw_change& what) const {
-    return run_change(::bpf_program__fd(::bpf_object__find_program_by_name(object_.get(), "change")), what);
-}
-
-Result<> change_sealed(const std::string& directory, const bw_change& what) {
+Result<> change_sealed(const std::string& directory, bw_change what) {
     const UniqueFd program(::bpf_obj_get((directory + "/change").c_str()));
     if (!program) return refused(errno);
-    return run_change(program.get(), what);
-}
-
-Result<> begin_change(const std::function<Result<>(const bw_change&)>& change) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    for (;;) {
-        auto begun = change({.what = BW_CHANGE_BEGIN, .kind = 0, .id = 0, .device = 0, .value = 0});
-        if (begun || begun.error().number() != EBUSY || std::chrono::steady_clock::now() > end) return begun;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
+    if (const int error = BW_TRY(run(program.get(), what))) return refused(error);
+    return {};
 }
 
 bool may_change(const std::string& directory) {
@@ -254,10 +262,16 @@ static Result<bw_show> show(FdRef program, __u32 index) {
     return asked;
 }
 
+// Nobody is given it while somebody changes something; and to take that for nothing being sealed would be wrong.
 static Result<UniqueFd> shower_of(const std::string& directory) {
-    UniqueFd program(::bpf_obj_get((directory + "/show").c_str()));
-    if (!program) return fail_errno("cannot ask the guard what is sealed");
-    return program;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(BW_CHANGE_SECONDS);
+    for (;;) {
+        UniqueFd program(::bpf_obj_get((directory + "/show").c_str()));
+        if (program) return program;
+        if (errno != EBUSY || std::chrono::steady_clock::now() > end)
+            return fail_errno("cannot ask the guard what is sealed");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 Result<bw_guard> guard_state(const std::string& directory) {
@@ -285,7 +299,8 @@ Result<std::vector<BpfThing>> GuardObject::things() const {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object_.get()) if (::bpf_map__fd(map) >= 0) BW_TRY(add(::bpf_map__fd(map)));
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object_.get()) if (::bpf_program__autoload(program))
+    bpf_object__for_each_program(
+        program, object_.get()) if (::bpf_program__autoload(program) && !(recipes_ && is_linked(program)))
         BW_TRY(add(::bpf_program__fd(program)));
     return all;
 }

@@ -4,8 +4,8 @@
 // Needs root in the first namespaces, BPF LSM in the kernel's list, cgroup2, and kernel 6.1.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +13,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "enforce/bpf_thing.hpp"
+#include "enforce/lsm_recipes.hpp"
 #include "shared/guard.h"
 
 struct bpf_object;
@@ -35,15 +36,15 @@ class GuardObject {
     // The same with the maps of the guard that is pinned there: another version of it, to take its place.
     static Result<GuardObject> successor(const std::string& directory);
 
+    // In a directory of a bpffs. Where the kernel can hold links, that comes first.
     Result<> pin_maps(const std::string& directory);
-    // Links, `change` and `show`, in a directory of a bpffs. The links are attached here.
+    // Links, `change` and `show`, likewise. The links are attached here, by a thread of the kernel where it can hold
+    // them: they outlive their pins then, until release_unpinned().
     Result<> pin_programs(const std::string& directory);
     Result<> attach_core(FdRef cgroup);
     // From then on only the programs themselves write to the maps.
     Result<> freeze();
-    // Runs `change`.
-    Result<> change(const bw_change& what) const;
-    // The maps, and the programs.
+    // The maps, and the programs, but those whose links the kernel holds.
     Result<std::vector<BpfThing>> things() const;
     // Ids of the programs that attach_core() attaches.
     Result<std::set<std::uint32_t>> core() const;
@@ -57,19 +58,21 @@ class GuardObject {
         void operator()(bpf_object* object) const;
     };
     std::unique_ptr<bpf_object, Close> object_;
+    std::string tables_;                 // where the maps are pinned
+    std::optional<LsmRecipes> recipes_;  // of what a thread of the kernel loads
 };
 
 // Takes the core away from the root again, but these programs: only what is not armed lets go, or its updater.
 Result<> detach_core(FdRef cgroup, const std::set<std::uint32_t>& kept = {});
 
-// Has it begun by `change`, when whoever else changes something is done.
-Result<> begin_change(const std::function<Result<>(const bw_change&)>& change);
 // Runs `change` of what is pinned there.
-Result<> change_sealed(const std::string& directory, const bw_change& what);
+Result<> change_sealed(const std::string& directory, bw_change what);
+// What whoever comes while another does so is told.
+Failure changed_by_another();
 // Whether it would for this process.
 bool may_change(const std::string& directory);
 
-// Of the guard that is pinned there.
+// Of the guard that is pinned there. Waits for the end of a change.
 Result<bw_guard> guard_state(const std::string& directory);
 // The same and what is sealed: for everybody who may call bpf().
 struct ShownSeal {

@@ -30,10 +30,10 @@ LibbpfWords::~LibbpfWords() {
     listening = nullptr;
 }
 
-std::string LibbpfWords::end() const {
+std::string last_lines(std::string_view text) {
     std::string all;
     std::vector<std::string_view> lines;
-    for (const auto line : split(text_, '\n'))
+    for (const auto line : split(text, '\n'))
         if (line.find_first_not_of(' ') != line.npos) lines.push_back(line.substr(line.find_first_not_of(' ')));
     for (std::size_t i = lines.size() > 4 ? lines.size() - 4 : 0; i < lines.size(); ++i)
         all += (all.empty() ? "" : " | ") + std::string(lines[i]);

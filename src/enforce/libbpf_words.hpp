@@ -3,18 +3,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <bpf/libbpf.h>
 
 namespace bpfwarden::enforce {
+
+// The last four lines that are not empty, in one.
+std::string last_lines(std::string_view text);
 
 class LibbpfWords {
   public:
     LibbpfWords();
     LibbpfWords(const LibbpfWords&) = delete;
     ~LibbpfWords();
-    // The last four lines.
-    std::string end() const;
+    // Its last lines.
+    std::string end() const { return last_lines(text_); }
 
   private:
     static int take(enum libbpf_print_level level, const char* format, va_list values);

@@ -20,6 +20,8 @@
 
 #include "base/text.hpp"
 #include "enforce/event_numbers.hpp"
+#include "enforce/guard_object.hpp"
+#include "enforce/kernel_links.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "enforce/policy_mounts.hpp"
 #include "enforce/policy_object.hpp"
@@ -105,6 +107,7 @@ PolicyForce& PolicyForce::operator=(PolicyForce&&) noexcept = default;
 PolicyForce::~PolicyForce() = default;
 
 static Failure cannot_open(int error, const std::string& pins, const char* name) {
+    if (error == EBUSY) return changed_by_another();
     if (error == EPERM && pins == sealed_policy)
         return fail(Error::from_errno(error, "the policy is sealed")
                         .advise("it is read and changed by who the seal names as its updater: bpfwarden guard status"));
@@ -186,6 +189,7 @@ Result<PolicyForce> PolicyForce::open(const std::string& pins) {
     // Made anew under a seal, they belong to it.
     const auto sealing = BW_TRY(SealedChange::begin(pins));
     BW_TRY(unpin(pins));
+    if (sealing.is_sealed()) BW_TRY(release_unpinned());
     BW_TRY(force.take_over());
     BW_TRY(force.seal_maps(sealing));
     return force;
@@ -394,7 +398,8 @@ Result<> PolicyForce::drop_replaced(const SealedChange& sealing, std::initialize
     }
     for (const auto* image : before)
         if (image)
-            if (const auto id = BW_TRY(id_of(image->fd())); kept.insert(id).second) BW_TRY(sealing.drop_map(id));
+            if (const auto id = BW_TRY(id_of(image->fd())); kept.insert(id).second)
+                BW_TRY(sealing.unseal({BW_SEALED_MAP, id}));
     return sealing.drop_ended();
 }
 

@@ -17,7 +17,9 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "enforce/kernel_links.hpp"
 #include "enforce/libbpf_words.hpp"
+#include "enforce/places.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "kernel/btf.hpp"
 #include "kernel/file.hpp"
@@ -165,12 +167,14 @@ Result<PolicyObject> PolicyObject::open(const std::string& pins, const PolicyNee
 
 Result<> PolicyObject::load(const std::set<std::string, std::less<>>& wanted) {
     const LibbpfWords words;
+    const auto recorder = pins_ == sealed_policy ? recorder_where_the_kernel_can_hold() : nullptr;
     object_.reset(BW_TRY(open_object(pins_)).release());
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get())::bpf_program__set_autoload(
         program, wanted.contains(std::string_view(::bpf_program__name(program))));
     if (const int error = ::bpf_object__load(object_.get()); error)
         return fail(Error::from_errno(-error, "the kernel refuses the policy's programs").because(words.end()));
+    if (recorder) recipes_ = BW_TRY(std::move(*recorder).recipes());
     return {};
 }
 
@@ -193,32 +197,51 @@ Result<PolicyObject> PolicyObject::successor(const std::string& pins) {
     return made;
 }
 
-Result<> PolicyObject::attach(const SealedChange& sealing) {
-    if (!object_) return {};
+// Who reads for others comes after them: what was attached last is called first.
+static bool is_no_reader(std::uint32_t flags) { return !(flags & BPF_F_SLEEPABLE); }
+
+Result<> PolicyObject::attach_here(const Keep& keep) {
     const LibbpfWords words;
-    std::vector<std::string> pinned;
-    const auto undo = [&](Error error) {
-        for (const auto& path : pinned) ::unlink(path.c_str());
-        return fail(std::move(error));
-    };
     std::vector<bpf_program*> programs;
     bpf_program* next = nullptr;
     bpf_object__for_each_program(next, object_.get()) if (::bpf_program__autoload(next)) programs.push_back(next);
-    // Who reads for others comes after them: what was attached last is called first.
-    std::ranges::stable_partition(programs,
-                                  [](bpf_program* one) { return !(::bpf_program__flags(one) & BPF_F_SLEEPABLE); });
+    std::ranges::stable_partition(programs, is_no_reader, &::bpf_program__flags);
     for (auto* program : programs) {
         const char* name = ::bpf_program__name(program);
         // Its pin alone holds it from here on: with an fd of a process that goes on, it would outlive its removal.
         const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(::bpf_program__attach_lsm(program),
                                                                  &::bpf_link__destroy);
-        if (!link) return undo(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
-        if (const auto sealed = sealing.add(FdRef(::bpf_link__fd(link.get()))); !sealed) return undo(sealed.error());
-        auto path = fmt::format("{}/{}{}", pins_, succeeds_ ? next_prefix : link_prefix, name);
-        if (const int error = ::bpf_link__pin(link.get(), path.c_str()); error)
-            return undo(Error::from_errno(-error, fmt::format("cannot pin {}", path)));
-        pinned.push_back(std::move(path));
+        if (!link) return fail(Error::from_errno(errno, fmt::format("cannot attach {}", name)).because(words.end()));
+        BW_TRY(keep(FdRef(::bpf_link__fd(link.get())), name));
     }
+    return {};
+}
+
+Result<> PolicyObject::attach_in_kernel(const Keep& keep) {
+    std::ranges::stable_partition(recipes_->programs, is_no_reader, &LsmRecipe::flags);
+    const auto held = BW_TRY(hold_in_kernel(sealed_guard, *recipes_));
+    for (std::size_t i = 0; i < held.size(); ++i)
+        BW_TRY(keep(BW_TRY(open_thing({BW_SEALED_LINK, held[i].link})), recipes_->programs[i].name));
+    return {};
+}
+
+Result<> PolicyObject::attach(const SealedChange& sealing) {
+    if (!object_) return {};
+    std::vector<std::string> pinned;
+    const auto undo = [&](Error error) {
+        for (const auto& path : pinned) ::unlink(path.c_str());
+        if (recipes_) (void)release_unpinned();
+        return fail(std::move(error));
+    };
+    const Keep keep = [&](FdRef link, std::string_view name) -> Result<> {
+        BW_TRY(sealing.add(link));
+        auto path = fmt::format("{}/{}{}", pins_, succeeds_ ? next_prefix : link_prefix, name);
+        if (::bpf_obj_pin(link.get(), path.c_str())) return fail_errno(fmt::format("cannot pin {}", path));
+        pinned.push_back(std::move(path));
+        return {};
+    };
+    if (const auto attached = recipes_ ? attach_in_kernel(keep) : attach_here(keep); !attached)
+        return undo(attached.error());
     if (!succeeds_) return {};
     // What has had the name goes: both have decided till now.
     for (const auto& path : pinned) {
@@ -227,7 +250,7 @@ Result<> PolicyObject::attach(const SealedChange& sealing) {
         if (::rename(path.c_str(), last.c_str()))
             return undo(Error::from_errno(errno, fmt::format("cannot pin {}", last)));
     }
-    return {};
+    return recipes_ ? release_unpinned() : Result<>();
 }
 
 }  // namespace bpfwarden::enforce

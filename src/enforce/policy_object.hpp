@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 
+#include "base/fd.hpp"
 #include "base/result.hpp"
+#include "enforce/lsm_recipes.hpp"
 #include "enforce/policy_hooks.hpp"
 #include "enforce/sealed_change.hpp"
 
@@ -37,17 +40,23 @@ class PolicyObject {
     static Result<PolicyObject> open(const std::string& pins, const PolicyNeeds& needs);
     // Loads what has links there once more: another version, to take its place.
     static Result<PolicyObject> successor(const std::string& pins);
-    // Attaches them all, or none, and pins the links; those that are there already go when all are attached.
+    // Attaches them all, or none, and pins the links; those that are there already go when all are attached. Of a
+    // sealed policy a thread of the kernel holds them, too, where it can.
     Result<> attach(const SealedChange& sealing);
 
   private:
     Result<> load(const std::set<std::string, std::less<>>& wanted);
+    // What is to be done with each link, while there is an fd of it.
+    using Keep = std::function<Result<>(FdRef link, std::string_view program)>;
+    Result<> attach_here(const Keep& keep);
+    Result<> attach_in_kernel(const Keep& keep);
     struct Close {
         void operator()(bpf_object* object) const;
     };
     std::string pins_;
     bool succeeds_ = false;
     std::unique_ptr<bpf_object, Close> object_;
+    std::optional<LsmRecipes> recipes_;  // of what a thread of the kernel loads
 };
 
 }  // namespace bpfwarden::enforce

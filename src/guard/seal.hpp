@@ -9,19 +9,10 @@
 
 #include "base/result.hpp"
 #include "enforce/bpf_thing.hpp"
+#include "guard/updater.hpp"
 #include "guard/ways.hpp"
-#include "shared/guard.h"
 
 namespace bpfwarden::guard {
-
-// Who may change what is sealed.
-struct Updater {
-    bw_updater kind = BW_UPDATER_NOBODY;
-    std::string domain;  // with BW_UPDATER_DOMAIN
-};
-// "reboot-only", "cap:mac_admin", "domain:NAME"
-Result<Updater> updater_named(const std::string& text);
-std::string name_of(const Updater& updater);
 
 // Things of others.
 struct Protect {
@@ -32,6 +23,9 @@ struct Protect {
 
 struct Sealed {
     std::size_t programs = 0, maps = 0, links = 0, names = 0, file_systems = 0;
+    void count(const enforce::BpfThing& thing) {
+        ++(thing.kind == BW_SEALED_PROG ? programs : thing.kind == BW_SEALED_MAP ? maps : links);
+    }
 };
 
 // Needs root in the first namespaces, BPF LSM, kernel 6.1. On an error nothing is sealed, and the policy that was in
@@ -56,7 +50,9 @@ struct Status {
     std::uint32_t guardian = 0;
     std::vector<enforce::BpfThing> things;
     std::vector<std::string> core;  // hooks whose program is attached to the root of cgroup2, as it was just seen
-    std::vector<std::string> rest;
+    std::vector<std::string> rest;  // and names of those that are pinned
+    std::vector<enforce::BpfThing>
+        held_by_kernel;  // links whose fds kernel threads have; all others are held by pins alone
     std::vector<Way> ways;
     std::size_t names = 0, file_systems = 0;
     bool may_change = false;  // the caller is the updater

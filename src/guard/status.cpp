@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "enforce/guard_object.hpp"
+#include "enforce/kernel_links.hpp"
 #include "enforce/places.hpp"
 #include "enforce/policy_force.hpp"
 #include "enforce/policy_record.hpp"
@@ -23,6 +24,7 @@
 namespace bpfwarden::guard {
 
 namespace fs = std::filesystem;
+using enforce::BpfThing;
 
 // Harmless acts of an attacker. Each is what would be done next.
 static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& things) {
@@ -48,6 +50,7 @@ static std::vector<Status::Tried> try_out(const std::vector<enforce::BpfThing>& 
 Result<std::optional<Status>> status() {
     BW_TRY(require_root());
     const auto seal = read_seal();
+    if (!seal && BW_TRY(has_lost_its_pins())) return lost_its_pins();
     if (!seal) return std::nullopt;
     const auto& state = seal->guard;
     Status found;
@@ -76,6 +79,10 @@ Result<std::optional<Status>> status() {
         if (const auto name = entry.path().filename().string(); name.starts_with("link_"))
             found.rest.push_back(name.substr(5));
     std::ranges::sort(found.rest);
+    if (enforce::kernel_can_hold())
+        for (const auto& link : BW_TRY(enforce::held_by_kernel()))
+            if (const BpfThing thing{BW_SEALED_LINK, link.link}; std::ranges::binary_search(found.things, thing))
+                found.held_by_kernel.push_back(thing);
     found.ways = ways(found.core.size(), found.rest);
     found.may_change = found.armed && enforce::may_change(enforce::sealed_guard);
     if (found.armed && !found.may_change) found.tried = try_out(found.things);

@@ -3,9 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "attack/attack.hpp"
+#include "attack/disk.hpp"
 
 namespace bpfwarden::test {
 
@@ -16,18 +15,17 @@ static bool is_replaced(const Place&) {
     return ::stat(program.c_str(), &now) == 0 && now.st_size < 100;
 }
 static int act(const Place&) {
-    std::ofstream(hostile) << "#!/bin/sh\n";
+    if (const int status = write_file(hostile, "#!/bin/sh\n")) return status;
     return steps([] { return ::link(program.c_str(), old.c_str()); },
                  [] { return ::rename(hostile.c_str(), program.c_str()); });
 }
 static void as_before() { ::rename(old.c_str(), program.c_str()); }
-static const Registered vector{
-    "disk_binary",
-    {.what = "the guard's program is replaced",
-     .act = act,
-     .loses = Loses::other,
-     .achieved = is_replaced,
-     .clean_up = as_before,
-     .not_held = "what is on disk is for the next start of the machine, and is kept by a signed image"}};
+static const Registered vector{"disk_binary",
+                               {.what = "the guard's program is replaced",
+                                .act = act,
+                                .loses = Loses::other,
+                                .achieved = is_replaced,
+                                .clean_up = as_before,
+                                .not_held = kept_by_an_image}};
 
 }  // namespace bpfwarden::test

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "attack/attack.hpp"
+#include "attack/disk.hpp"
 
 namespace bpfwarden::test {
 
@@ -18,13 +19,12 @@ static int act(const Place&) {
     return status_of(::symlink("/dev/null", unit.c_str()));
 }
 static void as_before() { ::unlink(unit.c_str()); }
-static const Registered vector{
-    "disk_unit",
-    {.what = "the guard's unit is masked",
-     .act = act,
-     .loses = Loses::other,
-     .achieved = is_masked,
-     .clean_up = as_before,
-     .not_held = "what is on disk is for the next start of the machine, and is kept by a signed image"}};
+static const Registered vector{"disk_unit",
+                               {.what = "the guard's unit is masked",
+                                .act = act,
+                                .loses = Loses::other,
+                                .achieved = is_masked,
+                                .clean_up = as_before,
+                                .not_held = kept_by_an_image}};
 
 }  // namespace bpfwarden::test

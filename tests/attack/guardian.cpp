@@ -80,6 +80,10 @@ off_t guardians_arguments() {
 
 bool guardian_is_gone(const Place&) { return guardian() < 0; }
 
+int guardian_ends(std::chrono::seconds time) {
+    return eventually(time, [] { return guardian() < 0; }) ? 0 : ETIMEDOUT;
+}
+
 static const std::string cgroups = "/sys/fs/cgroup/", ours = cgroups + "attackers/";
 
 bool guardian_is_in_our_cgroup(const Place&) { return about_guardian("cgroup").contains("/attackers\n"); }

@@ -2,6 +2,7 @@
 // bpfwarden-guard as what is attacked: the seal's own, and in controls one that nothing protects.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,11 @@ std::string about_guardian(const char* file);
 off_t guardians_arguments();
 
 bool guardian_is_gone(const Place&);
+// Waits for its end: 0, or ETIMEDOUT.
+int guardian_ends(std::chrono::seconds time);
 bool guardian_is_in_our_cgroup(const Place&);
 
+inline constexpr const char* nothing_sees_cgroups = "no hook sees what is written into control groups";
 // Moves it into a new control group, where the attacker then writes to a file. Status.
 int put_guardian_into_cgroup();
 int write_in_cgroup(const char* file, const char* text);

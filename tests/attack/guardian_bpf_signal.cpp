@@ -4,15 +4,14 @@
 
 #include "attack/acts.hpp"
 #include "attack/attack.hpp"
-#include "attack/eventually.hpp"
 #include "attack/guardian.hpp"
 
 namespace bpfwarden::test {
 
-static int act(const Place& at) {
+static int act(const Place&) {
     Hostile hostile("kill_guardian");
     if (hostile.load() < 0 || bpf_program__attach(hostile.program) == nullptr) return errno;
-    return eventually(std::chrono::seconds(20), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+    return guardian_ends(std::chrono::seconds(20));
 }
 static const Registered vector{
     "guardian_bpf_signal",

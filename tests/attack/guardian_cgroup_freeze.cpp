@@ -20,6 +20,6 @@ static const Registered vector{
      .achieved = is_frozen,
      .clean_up = leave_cgroup,
      .guardian = true,
-     .not_held = "no hook sees what is written into control groups"}};
+     .not_held = nothing_sees_cgroups}};
 
 }  // namespace bpfwarden::test

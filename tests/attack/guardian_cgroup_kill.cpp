@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // 6.1, 6.12, 7.2: works. Seen by nothing: the kernel kills without task_kill.
 #include "attack/attack.hpp"
-#include "attack/eventually.hpp"
 #include "attack/guardian.hpp"
 
 namespace bpfwarden::test {
 
-static int act(const Place& at) {
+static int act(const Place&) {
     if (const int status = put_guardian_into_cgroup()) return status;
     if (const int status = write_in_cgroup("cgroup.kill", "1")) return status;
-    return eventually(std::chrono::seconds(5), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+    return guardian_ends(std::chrono::seconds(5));
 }
 static const Registered vector{
     "guardian_cgroup_kill",
@@ -19,6 +18,6 @@ static const Registered vector{
      .achieved = guardian_is_gone,
      .clean_up = leave_cgroup,
      .guardian = true,
-     .not_held = "no hook sees what is written into control groups"}};
+     .not_held = nothing_sees_cgroups}};
 
 }  // namespace bpfwarden::test

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // 6.1, 6.12, 7.2: works. Seen by nothing: it dies of its next allocation.
 #include "attack/attack.hpp"
-#include "attack/eventually.hpp"
 #include "attack/guardian.hpp"
 
 namespace bpfwarden::test {
 
-static int act(const Place& at) {
+static int act(const Place&) {
     if (const int status = limit_guardian("memory", "memory.max", "0")) return status;
-    return eventually(std::chrono::seconds(30), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+    return guardian_ends(std::chrono::seconds(30));
 }
 static const Registered vector{
     "guardian_memory_max",
@@ -18,6 +17,6 @@ static const Registered vector{
      .achieved = guardian_is_gone,
      .clean_up = leave_cgroup,
      .guardian = true,
-     .not_held = "no hook sees what is written into control groups"}};
+     .not_held = nothing_sees_cgroups}};
 
 }  // namespace bpfwarden::test

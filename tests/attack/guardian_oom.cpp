@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // 6.1, 6.12, 7.2: works. Seen by nothing: anybody may say of others that they are to be killed first, and the kernel
 // kills without task_kill.
-#include <fcntl.h>
-
 #include "attack/acts.hpp"
 #include "attack/attack.hpp"
-#include "attack/eventually.hpp"
 #include "attack/guardian.hpp"
 
 namespace bpfwarden::test {
 
-static int act(const Place& at) {
+static int act(const Place&) {
     const auto first = "/proc/" + std::to_string(guardian()) + "/oom_score_adj";
-    if (const int status = write_to(::open(first.c_str(), O_WRONLY | O_CLOEXEC), "1000")) return status;
-    if (const int status = write_to(::open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC), "f")) return status;
-    return eventually(std::chrono::seconds(10), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+    if (const int status = write_switch(first, "1000")) return status;
+    if (const int status = write_switch("/proc/sysrq-trigger", "f")) return status;
+    return guardian_ends(std::chrono::seconds(10));
 }
 static const Registered vector{"guardian_oom",
                                {.what = "the guard's process is the first to be killed without memory (oom_score_adj), "

@@ -6,12 +6,11 @@
 #include <unistd.h>
 
 #include "attack/attack.hpp"
-#include "attack/eventually.hpp"
 #include "attack/guardian.hpp"
 
 namespace bpfwarden::test {
 
-static int act(const Place& at) {
+static int act(const Place&) {
     perf_event_attr counts{};
     counts.size = sizeof counts;
     counts.type = PERF_TYPE_SOFTWARE;
@@ -19,7 +18,7 @@ static int act(const Place& at) {
     counts.sample_period = 1000;
     counts.sigtrap = counts.remove_on_exec = 1;
     if (::syscall(SYS_perf_event_open, &counts, guardian(), -1, -1, 0) < 0) return errno;
-    return eventually(std::chrono::seconds(20), [&] { return guardian_is_gone(at); }) ? 0 : ETIMEDOUT;
+    return guardian_ends(std::chrono::seconds(20));
 }
 static const Registered vector{
     "guardian_perf_sigtrap",

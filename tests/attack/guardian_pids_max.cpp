@@ -14,6 +14,6 @@ static const Registered vector{
      .achieved = guardian_is_in_our_cgroup,
      .clean_up = leave_cgroup,
      .guardian = true,
-     .not_held = "no hook sees what is written into control groups"}};
+     .not_held = nothing_sees_cgroups}};
 
 }  // namespace bpfwarden::test

@@ -17,8 +17,8 @@ static int act(const Place&) {
                   [&] { return ::fcntl(ends[0], F_SETSIG, SIGKILL); },
                   [&] { return ::fcntl(ends[0], F_SETFL, O_ASYNC); }, [&] { return ::write(ends[1], "x", 1); }))
         return status;
-    // Nobody is told whether it was sent.
-    return guardian() < 0 ? 0 : EPERM;
+    // Nobody is told whether it was sent, and a process takes a moment to end.
+    return guardian_ends(std::chrono::seconds(1)) == 0 ? 0 : EPERM;
 }
 static const Registered vector{
     "guardian_sigio",

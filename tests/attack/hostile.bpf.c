@@ -109,6 +109,50 @@ int delete_by_commands(struct target* target) {
     return 0;
 }
 
+/* Has a thread of the kernel close what these threads have open. */
+extern int bpf_wq_init(struct bpf_wq* wq, void* map, unsigned int flags) __ksym __weak;
+extern int bpf_wq_start(struct bpf_wq* wq, unsigned int flags) __ksym __weak;
+extern int bpf_wq_set_callback_impl(struct bpf_wq* wq, int(callback)(void* map, int* key, void* value),
+                                    unsigned int flags, void* aux) __ksym __weak;
+extern int bpf_wq_set_callback(struct bpf_wq* wq, int(callback)(void* map, int* key, void* value),
+                               unsigned int flags) __ksym __weak;
+
+struct work {
+    struct bpf_wq queue;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct work);
+} works SEC(".maps");
+
+int has_closed_all;
+
+static long close_one(__u64 fd, void* unused) {
+    bpf_sys_close(fd);
+    return 0;
+}
+
+static int close_all(void* map, int* key, void* value) {
+    bpf_loop(256, close_one, NULL, 0);
+    has_closed_all = 1;
+    return 0;
+}
+
+SEC("?syscall")
+int close_kernels(void* unused) {
+    __u32 zero = 0;
+    struct work* work = bpf_map_lookup_elem(&works, &zero);
+
+    if (!work || bpf_wq_init(&work->queue, &works, 0)) return 1;
+    if (bpf_ksym_exists(bpf_wq_set_callback))
+        bpf_wq_set_callback(&work->queue, close_all, 0);
+    else
+        bpf_wq_set_callback_impl(&work->queue, close_all, 0, NULL);
+    return bpf_wq_start(&work->queue, 0);
+}
+
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(kill_guardian) {
     char name[16];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // 6.1, 6.12, 7.2: what is in force stays. What is on disks is read-only afterwards, the audit log among it; bpffs has
 // no disk. Seen by nothing.
-#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
@@ -16,7 +15,7 @@ static bool disk_is_read_only(const Place&) {
     return ::statvfs("/bpfwarden", &now) == 0 && now.f_flag & ST_RDONLY;
 }
 static int act(const Place& at) {
-    if (const int status = write_to(::open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC), "u")) return status;
+    if (const int status = write_switch("/proc/sysrq-trigger", "u")) return status;
     return eventually(std::chrono::seconds(10), [&] { return disk_is_read_only(at); }) ? 0 : ETIMEDOUT;
 }
 static void writable_again() { ::mount(nullptr, "/bpfwarden", nullptr, MS_REMOUNT, nullptr); }

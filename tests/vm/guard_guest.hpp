@@ -60,6 +60,10 @@ bool is_mounted(const std::string& path);
 struct InKernel {
     std::set<std::uint32_t> maps, programs, links;
     bool operator==(const InKernel&) const = default;
+    bool is_no_more_than(const InKernel& other) const {
+        return maps.size() <= other.maps.size() && programs.size() <= other.programs.size() &&
+               links.size() <= other.links.size();
+    }
 };
 std::ostream& operator<<(std::ostream& out, const InKernel& ids);
 InKernel in_kernel();

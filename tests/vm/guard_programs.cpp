@@ -27,8 +27,9 @@ static bpf_insn end() { return insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 static UniqueFd load(bpf_prog_type type, bpf_attach_type attach, const std::string& target,
                      std::span<const bpf_insn> code) {
     char log[4096] = {};
-    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach, .log_level = 1, .log_size = sizeof log,
-                .log_buf = log);
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach,
+                .prog_flags = type == BPF_PROG_TYPE_SYSCALL ? BPF_F_SLEEPABLE : 0U, .log_level = 1,
+                .log_size = sizeof log, .log_buf = log);
     if (!target.empty()) {
         const int id = ::libbpf_find_vmlinux_btf_id(target.c_str(), attach);
         EXPECT_GT(id, 0) << target;

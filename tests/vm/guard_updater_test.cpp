@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,9 +15,12 @@
 #include <atomic>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "enforce/guard_object.hpp"
+#include "enforce/policy_force.hpp"
 #include "vm/guard_guest.hpp"
 #include "vm/guard_programs.hpp"
 
@@ -205,10 +209,11 @@ TEST_F(GuardUpdater, AnotherVersionTakesTheirPlace) {
     const auto updated = run({"guard", "update"});
     EXPECT_EQ(updated.status, 0) << updated;
     stop = true;
-    load.join();
+    // It may have copies of the pipes to the maker.
     ::kill(attacker, SIGTERM);
     int status = 0;
     ::waitpid(attacker, &status, 0);
+    load.join();
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
     EXPECT_EQ(made, 0U);
     EXPECT_GT(refused, 10U);
@@ -228,6 +233,144 @@ TEST_F(GuardUpdater, AnotherVersionTakesTheirPlace) {
     EXPECT_EQ(GuardGuest::status()["core"].size(), 8U) << "none twice";
     expect_in_force();
     expect_permitted(tool);
+}
+
+bw_change change_of(bw_change_what what) { return {.what = what, .kind = 0, .id = 0, .device = 0, .value = 0}; }
+
+// A process of the updater's that changes something, until it is told to end.
+class AnotherChange {
+  public:
+    AnotherChange() {
+        int begun[2] = {}, ends[2] = {};
+        EXPECT_TRUE(::pipe2(begun, O_CLOEXEC) == 0 && ::pipe2(ends, O_CLOEXEC) == 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::close(ends[1]);
+            char nothing = 0;
+            const bool began = enforce::change_sealed(enforce::sealed_guard, change_of(BW_CHANGE_BEGIN)).has_value();
+            if (!began || ::write(begun[1], "", 1) != 1) ::_exit(1);
+            const bool waited = ::read(ends[0], &nothing, 1) == 0;
+            ::_exit(!waited || !enforce::change_sealed(enforce::sealed_guard, change_of(BW_CHANGE_END)));
+        }
+        ::close(begun[1]);
+        ::close(ends[0]);
+        end_ = UniqueFd(ends[1]);
+        const UniqueFd told(begun[0]);
+        char nothing = 0;
+        EXPECT_EQ(::read(told.get(), &nothing, 1), 1) << "it has begun";
+    }
+    AnotherChange(const AnotherChange&) = delete;
+    ~AnotherChange() { EXPECT_EQ(end(), 0) << "it has ended"; }
+    int end() {
+        end_ = {};
+        int status = 0;
+        if (pid_ >= 0) ::waitpid(std::exchange(pid_, -1), &status, 0);
+        return status;
+    }
+
+  private:
+    pid_t pid_ = -1;
+    UniqueFd end_;
+};
+
+// A tool that was started is asleep, to try again.
+bool a_tool_waits() {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        if (text_of(entry.path() / "comm") != "bpfwarden\n") continue;
+        const auto call = text_of(entry.path() / "syscall");
+        for (const auto number : {SYS_nanosleep, SYS_clock_nanosleep})
+            if (call.starts_with(std::to_string(number) + " ")) return true;
+    }
+    return false;
+}
+
+TEST_F(GuardUpdater, OneChangesAtATime) {
+    seal();
+    const auto things = sealed_things();
+    const auto pinned = std::string(enforce::sealed_guard) + "/change";
+    // From before: while another changes something nobody gets it.
+    const UniqueFd program(::bpf_obj_get(pinned.c_str()));
+    ASSERT_TRUE(program);
+    const auto answer = [&](bw_change_what what) {
+        auto asked = change_of(what);
+        LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &asked, .ctx_size_in = sizeof asked);
+        return ::bpf_prog_test_run_opts(program.get(), &options) ? -1 : -static_cast<int>(options.retval);
+    };
+    {
+        const AnotherChange another;
+        for (const auto what :
+             {BW_CHANGE_BEGIN, BW_CHANGE_END, BW_CHANGE_SEAL_OBJECT, BW_CHANGE_UNSEAL_OBJECT, BW_CHANGE_UNSEAL_PLACE,
+              BW_CHANGE_UNSEAL_DEVICE, BW_CHANGE_ARM, BW_CHANGE_DISARM, BW_CHANGE_GUARDIAN})
+            EXPECT_EQ(answer(what), EBUSY) << what;
+        EXPECT_EQ(as_other([&] { return answer(BW_CHANGE_END); }), EPERM) << "who is no updater";
+        EXPECT_EQ(status_of(::bpf_obj_get(pinned.c_str())), EBUSY);
+        EXPECT_EQ(open_by_name(*things.begin()), EBUSY);
+        const auto policy = enforce::PolicyForce::adopt(enforce::sealed_policy);
+        ASSERT_FALSE(policy);
+        EXPECT_EQ(policy.error().number(), EBUSY);
+        EXPECT_FALSE(policy.error().hint().empty());
+    }
+    EXPECT_EQ(sealed_things(), things);
+    EXPECT_EQ(answer(BW_CHANGE_BEGIN), 0) << "control";
+    EXPECT_EQ(answer(BW_CHANGE_END), 0) << "control";
+    EXPECT_EQ(open_by_name(*things.begin()), 0) << "control";
+}
+
+// What the tool says, and does, is of what is so when the change is over.
+TEST_F(GuardUpdater, WhoComesMeanwhileWaits) {
+    seal();
+    for (const Words& words :
+         {Words{"guard", "status"}, {"guard", "protect", "--pin", pin}, {"policy", "apply", new_policy}}) {
+        SCOPED_TRACE(words[0] + " " + words[1]);
+        AnotherChange another;
+        Ran ran;
+        std::thread tool([&] { ran = run(words); });
+        EXPECT_TRUE(eventually(a_tool_waits));
+        EXPECT_EQ(another.end(), 0);
+        tool.join();
+        EXPECT_EQ(ran.status, 0) << ran;
+    }
+    EXPECT_TRUE(decides("two"));
+    EXPECT_FALSE(fs::exists(enforce::unsealed_policy)) << "a second policy";
+    EXPECT_EQ(as_other([] { return status_of(::unlink(pin)); }), EPERM);
+}
+
+// The pinned tables are as a version that has others would have left them.
+TEST_F(GuardUpdater, NotByAVersionWithOtherTables) {
+    BW_IN_ONE_GUEST("lts");
+    seal();
+    const auto table = std::string(enforce::sealed_guard) + "/places";
+    const auto things = sealed_things();
+    const auto expect_refused_as_it = [&](const std::string& why) {
+        const auto ran = run({"guard", "update"});
+        EXPECT_EQ(ran.status, 1) << ran;
+        EXPECT_TRUE(ran.err.contains("its table places " + why)) << ran;
+        expect_three_parts(ran);
+        EXPECT_EQ(sealed_things(), things);
+        EXPECT_EQ(GuardGuest::status()["core"].size(), 8U);
+        EXPECT_FALSE(fs::exists(enforce::sealed_next));
+        expect_in_force();
+    };
+    const UniqueFd own(::bpf_obj_get(table.c_str()));
+    ASSERT_TRUE(own);
+    ASSERT_EQ(::unlink(table.c_str()), 0);
+    expect_refused_as_it("is new");
+    struct Form {
+        bpf_map_type type;
+        __u32 key, value;
+    };
+    for (const auto& [type, key, value] : {Form{BPF_MAP_TYPE_HASH, sizeof(bw_place), 8},
+                                           {BPF_MAP_TYPE_HASH, 8, 4},
+                                           {BPF_MAP_TYPE_LRU_HASH, sizeof(bw_place), 4}}) {
+        SCOPED_TRACE(fmt::format("type {}, key {}, value {}", int{type}, key, value));
+        const UniqueFd other(::bpf_map_create(type, "places", key, value, 8192, nullptr));
+        ASSERT_EQ(::bpf_obj_pin(other.get(), table.c_str()), 0);
+        expect_refused_as_it("has another form");
+        ASSERT_EQ(::unlink(table.c_str()), 0);
+    }
+    ASSERT_EQ(::bpf_obj_pin(own.get(), table.c_str()), 0);
+    EXPECT_EQ(run({"guard", "update"}).status, 0) << "control";
+    expect_in_force();
 }
 
 std::set<std::string> not_there(const std::set<std::string>& things) {
