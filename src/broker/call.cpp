@@ -167,6 +167,9 @@ Outcome perform(SessionState& session, wire::BpfCall& call, std::span<UniqueFd> 
         case BPF_LINK_GET_FD_BY_ID:
             fd_by_id(state);
             break;
+        case BPF_BTF_GET_FD_BY_ID:
+            types_by_id(state);
+            break;
         case BPF_OBJ_GET_INFO_BY_FD:
             object_info(state);
             break;

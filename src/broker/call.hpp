@@ -18,6 +18,7 @@
 #include "broker/rights.hpp"
 #include "kernel/btf.hpp"
 #include "wire/bpf_call.hpp"
+#include "wire/perf_event.hpp"
 
 namespace bpfwarden::broker {
 
@@ -26,6 +27,8 @@ struct Machine {
     std::shared_ptr<const kernel::BtfIndex> kernel_types;  // null: the kernel has no BTF
     std::optional<CgroupRoot> cgroups;
     std::uint64_t processors = 1;  // that per-CPU maps have room for
+    wire::EventTypes event_types = {};
+    bool needs_ptrace = false;  // Yama lets nobody look into another's process without CAP_SYS_PTRACE
 };
 
 // Everything that a session's calls work on.
@@ -38,6 +41,8 @@ struct SessionState {
     std::set<std::uint64_t> perf_events = {};  // that this session opened
     // Asked when a limit on maps is reached: forgets those that nobody holds any more; how many went.
     std::function<std::size_t()> forget_dead_maps = {};
+    // A map of this session by its number, which takes a privilege that this process has not.
+    std::function<Result<UniqueFd>(std::uint32_t)> open_map = {};
     Parser parser = {};
     std::vector<std::vector<std::byte>> signatures = {};  // that clients left here for programs to come
 };
@@ -58,5 +63,12 @@ struct Outcome {
 
 // `fds`: what came with the message, which the call's fd fields are indices into.
 Outcome perform(SessionState& session, wire::BpfCall& call, std::span<UniqueFd> fds);
+
+// A program of the session where others than bpf(2) take one, or a map: its fd is none to the kernel.
+// `fds`: the program, and the socket. `option`: SO_ATTACH_BPF or SO_ATTACH_REUSEPORT_EBPF.
+Outcome attach_socket(SessionState& session, std::uint32_t option, std::span<UniqueFd> fds);
+// `fds`: the map, and the program, whose fd is to be at `at` of the value.
+Outcome store_program(SessionState& session, std::uint64_t flags, wire::Bytes key, std::vector<std::byte> value,
+                      std::uint32_t at, std::span<UniqueFd> fds);
 
 }  // namespace bpfwarden::broker

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attaching: BPF_LINK_CREATE, BPF_RAW_TRACEPOINT_OPEN, BPF_PROG_ATTACH and what follows them. Everything is attached by
 // a link, and the link is held here, so that closing it ends it at once.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -137,7 +138,7 @@ bool sets_order(const bpf_attr& attr, grant::AttachTo to) {
 // Keeps the new link and gives its stand-in to the client, or nothing for BPF_PROG_ATTACH.
 std::shared_ptr<Link> keep_link(CallState& state, int fd, grant::Attach attach) {
     auto& ledger = state.session.ledger;
-    std::shared_ptr<Link> link(new Link{LinkFd(fd), {}, std::move(attach)}, [&ledger](Link* gone) {
+    std::shared_ptr<Link> link(new Link{LinkFd(fd), {}, std::move(attach), {}}, [&ledger](Link* gone) {
         delete gone;
         ledger.give_back(Count::links, 1);
     });
@@ -194,7 +195,11 @@ void create_link(CallState& state) {
     }
     if (!resolve(state, *program, attach) || !state.judge(attach)) return;
     fields.prog_fd = static_cast<std::uint32_t>(program->fd.get());
-    if (auto link = make_link(state, BPF_LINK_CREATE, std::move(attach))) state.hand_out(std::move(link));
+    const bool at_event = fields.attach_type == BPF_PERF_EVENT;
+    if (auto link = make_link(state, BPF_LINK_CREATE, std::move(attach))) {
+        if (at_event) link->event = UniqueFd(::fcntl(static_cast<int>(fields.target_fd), F_DUPFD_CLOEXEC, 3));
+        state.hand_out(std::move(link));
+    }
 }
 
 void open_raw_tracepoint(CallState& state) {

@@ -52,9 +52,11 @@ void create_map(CallState& state) {
         state.refused(EOPNOTSUPP, "session", "", "maps in a network device are not made through a session");
         return;
     }
+    int types = -1;
     for (const auto& field : state.call.layout.fds) {
         auto& value = state.call.fd_field(field);
         const int fd = state.fd(value);
+        if (field.kind == wire::FdKind::btf) types = fd;
         std::string inner;
         if (field.kind == wire::FdKind::map && !state.own_map(fd, inner)) return;
         value = fd < 0 ? 0 : static_cast<std::uint32_t>(fd);
@@ -76,6 +78,7 @@ void create_map(CallState& state) {
     state.out.map_id = object_id(fd);
     state.out.map_memory = memory;
     state.session.objects.add_map(state.out.map_id, {type, memory});
+    if (types >= 0) state.session.objects.add_types(types);
 }
 
 void load_btf(CallState& state) {

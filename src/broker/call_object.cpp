@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls on what the session has already made: run it, ask about it, find it again.
+#include <fcntl.h>
+
 #include "broker/call_state.hpp"
 
 namespace bpfwarden::broker {
@@ -73,13 +75,16 @@ void fd_by_id(CallState& state) {
     const auto id = state.attr().prog_id;
     auto& objects = state.session.objects;
     if (state.call.command == BPF_MAP_GET_FD_BY_ID) {
-        // A read-only fd would be worth nothing: pinned in any bpffs and fetched from there, it is writable. And a map
-        // is kept by nobody but its holders, so whoever may have one has it.
-        if (objects.map(id) == nullptr) {
+        // Whole, whatever is asked for: a read-only fd, pinned in any bpffs and fetched from there, is writable.
+        if (objects.map(id) == nullptr || !state.session.open_map) {
             state.failed(ENOENT);
             return;
         }
-        state.refused(EPERM, "session", "", "a map of a session is handed over by its fd, not fetched by its number");
+        auto map = state.session.open_map(id);
+        if (map)
+            state.out.fd = std::move(*map);
+        else
+            state.failed(map.error().number() > 0 ? map.error().number() : ENOENT);
         return;
     }
     if (state.attr().open_flags != 0) {
@@ -96,6 +101,24 @@ void fd_by_id(CallState& state) {
     } else {
         state.failed(ENOENT);
     }
+}
+
+// Of the session's own maps: what reads a map by its number asks for the types as well. Whoever may find the one again
+// may find the other; types of others, modules among them, are not there.
+void types_by_id(CallState& state) {
+    if (!state.judge(grant::OtherCommand{"map_get_fd_by_id"})) return;
+    state.out.operation = "command btf_get_fd_by_id";
+    if (state.attr().open_flags != 0) {
+        state.failed(EINVAL);
+        return;
+    }
+    const int types = state.session.objects.types(state.attr().btf_id);
+    if (types < 0) {
+        state.failed(ENOENT);
+        return;
+    }
+    state.out.fd = UniqueFd(::fcntl(types, F_DUPFD_CLOEXEC, 0));
+    if (!state.out.fd) state.failed(errno);
 }
 
 void object_info(CallState& state) {

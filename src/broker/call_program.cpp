@@ -35,7 +35,9 @@ class Load {
     }
 
     bool read() {
-        if (attr_.insns != 0 || state_.call.instructions.empty()) return state_.failed(EINVAL);
+        // As the kernel has it.
+        if (attr_.insn_cnt == 0) return state_.failed(E2BIG);
+        if (attr_.insns != 0 || state_.call.instructions.empty()) return state_.failed(EFAULT);
         auto reading = bytecode::read(state_.call.instructions);
         if (!reading) return not_readable(reading.error());
         reading_ = std::move(*reading);

@@ -80,6 +80,7 @@ void bind_map(CallState& state);
 void freeze_map(CallState& state);
 void next_id(CallState& state);
 void fd_by_id(CallState& state);
+void types_by_id(CallState& state);
 void object_info(CallState& state);
 
 }  // namespace bpfwarden::broker

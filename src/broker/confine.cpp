@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -74,6 +75,21 @@ constexpr AllowedCall of_worker[] = {
     bpf(BPF_LINK_DETACH),
     bpf(BPF_ITER_CREATE),
     bpf(BPF_PROG_BIND_MAP),
+    bpf(BPF_MAP_UPDATE_ELEM),  // a program as its element
+    // Of the threads whose calls are put to it: their arguments, the fds in them, files by their paths.
+    {SYS_process_vm_readv},
+    {SYS_process_vm_writev},
+    {SYS_pidfd_open},
+    {SYS_pidfd_getfd},
+    {SYS_kcmp},
+    {SYS_setresuid, 1, ~0U, ~0U},  // the real user, to be the one whose processes these are
+    {SYS_openat2},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(SECCOMP_IOCTL_NOTIF_RECV)},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(SECCOMP_IOCTL_NOTIF_SEND)},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(SECCOMP_IOCTL_NOTIF_ID_VALID)},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(SECCOMP_IOCTL_NOTIF_ADDFD)},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(PERF_EVENT_IOC_ENABLE)},
+    {SYS_ioctl, 1, ~0U, static_cast<std::uint32_t>(PERF_EVENT_IOC_DISABLE)},
     {SYS_sched_yield},
     {SYS_epoll_create1},
     {SYS_epoll_ctl},

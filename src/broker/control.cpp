@@ -104,6 +104,17 @@ Result<std::uint64_t> Control::revoke_grant(const std::string& name) {
     return ended;
 }
 
+Result<UniqueFd> Control::open_session(const GrantTexts& grant, std::uint32_t uid, std::uint32_t gid, bool learns) {
+    wire::Writer body;
+    body.number(uid);
+    body.number(gid);
+    body.number(static_cast<std::uint8_t>(learns));
+    write(body, grant);
+    BW_TRY(ask(ControlRequest::open_session, body));
+    if (answer_.fds.size() != 1) return broken();
+    return std::move(answer_.fds.front());
+}
+
 Result<std::string> Control::metrics() {
     auto from = BW_TRY(ask(ControlRequest::metrics, {}));
     auto text = from.text();

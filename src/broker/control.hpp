@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "broker/grant_texts.hpp"
 #include "wire/message.hpp"
 
 namespace bpfwarden::broker {
@@ -17,6 +18,7 @@ enum class ControlRequest : std::uint16_t {
     reload_grants,
     revoke_grant,  // {name}
     metrics,
+    open_session,  // {uid, gid, u8 learns, texts of a grant that is not installed} -> {} + session fd
 };
 
 struct SessionRecord {
@@ -45,6 +47,9 @@ class Control {
     Result<> revoke_session(const std::string& id);
     Result<ReloadRecord> reload();
     Result<std::uint64_t> revoke_grant(const std::string& name);
+    // A session of a grant that is not installed, for this user, whose processes its worker can look into.
+    // With `learns`, what is done in it can be asked for (client/requests.hpp, operations()).
+    Result<UniqueFd> open_session(const GrantTexts& grant, std::uint32_t uid, std::uint32_t gid, bool learns = false);
     // OpenMetrics text.
     Result<std::string> metrics();
 

@@ -67,12 +67,15 @@ void ControlServer::serve(int number) {
     }
     wire::Writer to;
     to.number(static_cast<std::uint8_t>(wire::Answer::done));
-    if (const auto done = answer(**message, to); !done) {
+    UniqueFd given;
+    if (const auto done = answer(**message, at->second.socket, to, given); !done) {
         to.clear();
         to.number(static_cast<std::uint8_t>(wire::Answer::failed));
         wire::write_error(to, done.error());
     }
-    if (!wire::send(at->second.socket, wire::Type::answer, (*message)->id, to.bytes(), {}, MSG_DONTWAIT))
+    const int fd = given.get();
+    if (!wire::send(at->second.socket, wire::Type::answer, (*message)->id, to.bytes(), {&fd, given ? 1U : 0U},
+                    MSG_DONTWAIT))
         connections_.erase(at);
 }
 
@@ -106,7 +109,7 @@ static SessionRecord record_of(const Session& session) {
             .refusals = session.notes->counted.refusals};
 }
 
-Result<> ControlServer::answer(wire::Message& request, wire::Writer& to) {
+Result<> ControlServer::answer(wire::Message& request, FdRef asker, wire::Writer& to, UniqueFd& given) {
     wire::Reader from(request.body);
     switch (static_cast<ControlRequest>(request.type)) {
         case ControlRequest::list_sessions:
@@ -132,6 +135,15 @@ Result<> ControlServer::answer(wire::Message& request, wire::Writer& to) {
         case ControlRequest::revoke_grant:
             to.number(static_cast<std::uint64_t>(BW_TRY(grants_.revoke(from.text()))));
             return {};
+        case ControlRequest::open_session: {
+            const auto uid = from.number<std::uint32_t>();
+            const auto gid = from.number<std::uint32_t>();
+            const bool learns = from.number<std::uint8_t>() != 0;
+            auto texts = read_texts(from);
+            if (!from.done()) return fail(Error::from_errno(EPROTO, "a broken request"));
+            given = BW_TRY(sessions_.open_for(asker, uid, gid, learns, std::move(texts)));
+            return {};
+        }
         case ControlRequest::metrics:
             sessions_.drain();
             to.text(metrics());

@@ -25,7 +25,7 @@ class ControlServer {
     };
     void accept();
     void serve(int number);
-    Result<> answer(wire::Message& request, wire::Writer& to);
+    Result<> answer(wire::Message& request, FdRef asker, wire::Writer& to, UniqueFd& given);
     std::string metrics() const;
 
     EventLoop& loop_;

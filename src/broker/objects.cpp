@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/objects.hpp"
 
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -85,6 +86,17 @@ std::shared_ptr<Link> Objects::link(FdRef fd) const {
 const Map* Objects::map(std::uint32_t id) const {
     const auto at = maps_.find(id);
     return at == maps_.end() ? nullptr : &at->second;
+}
+
+void Objects::add_types(int fd) {
+    constexpr std::size_t most = 64;
+    bpf_btf_info info{};
+    if (types_.size() >= most || info_of(fd, &info, sizeof info) != 0 || types_.contains(info.id)) return;
+    types_.emplace(info.id, UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+}
+int Objects::types(std::uint32_t id) const {
+    const auto at = types_.find(id);
+    return at == types_.end() ? -1 : at->second.get();
 }
 
 bool Objects::remove_attached(std::uint64_t target, std::uint32_t type, const Program* program) {

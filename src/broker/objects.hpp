@@ -46,6 +46,7 @@ struct Link {
     ObjectId number;
     std::uint32_t id() const { return number.of(fd); }
     grant::Attach made_as;  // what was judged when it was made
+    UniqueFd event;         // the perf event that it is at; a supervised program's own fd of it may be the stand-in now
 };
 
 struct Map {
@@ -93,6 +94,10 @@ class Objects {
     void remove_map(std::uint32_t id) { maps_.erase(id); }
     const std::map<std::uint32_t, Map>& maps() const { return maps_; }
 
+    // Types of maps that the session made, by their number; -1: of none. A copy is kept of the first 64 of a session.
+    void add_types(int fd);
+    int types(std::uint32_t id) const;
+
     // A program whose real fd the client has (hand_out = "program"): known again by its number.
     void add_given(std::shared_ptr<Program> program) { given_.push_back(std::move(program)); }
 
@@ -124,6 +129,7 @@ class Objects {
     std::vector<StandIn> spare_;
     std::unordered_map<Handle, Held> held_;
     std::map<std::uint32_t, Map> maps_;  // by id
+    std::map<std::uint32_t, UniqueFd> types_;
     std::vector<std::shared_ptr<Program>> given_;
     std::vector<Attached> attached_;
     std::vector<std::shared_ptr<Link>> kept_;

@@ -29,7 +29,8 @@ namespace bpfwarden::broker {
 bool needs_opener(const Rights& rights) {
     return std::ranges::all_of(rights.grants(), [](const grant::Resolved& grant) {
         const auto& types = grant.of(grant::Dimension::program_types);
-        return types.wrote("kprobe") || types.wrote("tracepoint") || types.wrote("perf_event");
+        return types.wrote("kprobe") || types.wrote("tracepoint") || types.wrote("perf_event") ||
+               grant.of(grant::Dimension::map_types).contains("perf_event_array");
     });
 }
 
@@ -185,6 +186,7 @@ class Opener {
         wire::Reader from(outer.block());
         if (!outer.done()) return failed(EPROTO, "a broken request");
         if (message.type == as_type(Internal::read_event)) return read_event(from);
+        if (message.type == as_type(Internal::read_events)) return read_events();
         const auto size = from.number<std::uint32_t>();
         const auto bytes = from.raw(size);
         request.name = from.text();
@@ -218,6 +220,30 @@ class Opener {
         }
         answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
         answer_.text(*text);
+    }
+
+    // What a program finds below events/ that is to find there what it may open, and nothing else.
+    void read_events() {
+        operation_ = "tracepoints";
+        key_ = "targets.tracepoints";
+        std::vector<std::string> names;
+        if (files_.tracefs)
+            each_entry(files_.tracefs, ".", [&](const std::string& category) {
+                each_entry(files_.tracefs, category, [&](const std::string& event) {
+                    auto name = fmt::format("{}/{}", category, event);
+                    if (rights_.check(grant::PerfEventOpen{grant::Target::tracepoints, name}).allowed)
+                        names.push_back(std::move(name));
+                });
+            });
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+        for (const auto& name : names) {
+            const auto id = kernel::read_file_at(files_.tracefs, (name + "/id").c_str());
+            const auto format = kernel::read_file_at(files_.tracefs, (name + "/format").c_str());
+            if (!id || !format) continue;
+            answer_.text(name);
+            answer_.text(*id);
+            answer_.text(*format);
+        }
     }
 
     // A tracepoint's name for its number; numbers that were not asked for by name before are looked for once.

@@ -14,15 +14,18 @@ enum class Internal : std::uint16_t {
     identify = 100,  // {} + pidfd -> exe path + fd of the executable
     make_worker,     // WorkerOrder -> {i32 pid} + pidfd
     living_maps,     // {n, ids} -> {n, ids}: those that are still there
+    open_map,        // {id} -> {} + fd
     // daemon -> worker
     go,  // {}: it is written down that you are there. No answer; a worker that is to outlive the daemon waits for it
     // worker -> daemon
     derive,     // {grant text} -> {Answer, session id} + session fd
     dead_maps,  // {n, ids} -> {n, ids}: as living_maps
     made_map,   // {id, memory}, where the audit ring had no room to say so. No answer
+    map_by_id,  // {id} -> {Answer} + fd: of a map that the session made
     // worker -> its opener
-    open_event,  // perf_event_open
-    read_event,  // the id or format of an event
+    open_event,   // perf_event_open
+    read_event,   // the id or format of an event
+    read_events,  // of all that may be opened
     // worker or opener -> the parser
     verify_signature,  // {content, n, signatures} -> {Answer, n, names, why not}
     function_names,    // {offset} + file -> {Answer, n, names}

@@ -32,6 +32,7 @@ struct Session {
     std::uint64_t opened_ns = 0;   // CLOCK_REALTIME
     std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never
     std::string path;              // the socket that it was opened at
+    bool learns = false;           // its worker keeps what was done
 
     UniqueFd socket;  // until the worker has it
     EventLoop::Watch first_use, lifetime;

@@ -110,6 +110,36 @@ void Sessions::open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant,
     say_hello(**added);
 }
 
+Result<UniqueFd> Sessions::open_for(FdRef asker, uid_t uid, gid_t gid, bool learns, GrantTexts texts) {
+    auto peer = BW_TRY(peer_of(asker, spawner_));
+    peer.uid = uid;
+    peer.gid = gid;
+    peer.groups = {gid};
+    auto grant = BW_TRY(resolve(texts));
+    // By its file: a name is an installed grant's.
+    const auto name = texts.file;
+    const auto revision = texts.revision();
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+    UniqueFd here(ends[0]), there(ends[1]);
+    auto session = std::make_unique<Session>();
+    session->chain.push_back(
+        std::make_shared<const GrantRevision>(GrantRevision{name, revision, {std::move(grant), std::move(texts)}}));
+    session->levels.push_back(BW_TRY(counters_of(name)));
+    session->levels.push_back(std::make_shared<Counters>(BW_TRY(Counters::create())));
+    session->signers = signers_;
+    session->opener = std::make_shared<Peer>(std::move(peer));
+    session->socket = std::move(here);
+    session->learns = learns;
+    auto* added = BW_TRY(add(std::move(session)));
+    added->notes->set_greeted();
+    audit::Event event{.kind = "session_open"};
+    describe(event, *added);
+    if (store_.keeps()) event.set("kept", added->kept);
+    log_.append(std::move(event));
+    return there;
+}
+
 Result<Session*> Sessions::add(std::unique_ptr<Session> session) {
     do session->id = new_id();
     while (sessions_.contains(session->id));
@@ -171,8 +201,11 @@ Result<> Sessions::start_worker(Session& session) {
                       .revision = session.grant().revision,
                       .ends_at_ms = session.ends_at_ms,
                       .cgroup = session.opener->cgroup,
+                      .uid = session.opener->uid,
+                      .gid = session.opener->gid,
                       .grants = {},
                       .keep = session.kept,
+                      .learns = session.learns,
                       .signers = {}};
     for (const auto& one : session.chain) order.grants.push_back(one->loaded.texts);
     if (session.signers) order.signers = *session.signers;
@@ -255,6 +288,15 @@ void Sessions::serve_control(Session& session) {
             answer.number(static_cast<std::uint8_t>(wire::Answer::failed));
             wire::write_error(answer, with_errno(derived.error()));
         }
+    } else if (request.type == as_type(Internal::map_by_id)) {
+        auto map = map_of(session, request);
+        if (map) {
+            answer.number(static_cast<std::uint8_t>(wire::Answer::done));
+            given = std::move(*map);
+        } else {
+            answer.number(static_cast<std::uint8_t>(wire::Answer::failed));
+            wire::write_error(answer, with_errno(map.error()));
+        }
     } else if (request.type == as_type(Internal::dead_maps)) {
         wire::Reader from(request.body);
         std::vector<std::uint32_t> ids;
@@ -271,6 +313,20 @@ void Sessions::serve_control(Session& session) {
     const int fd = given.get();
     (void)wire::send(session.control, as_type(Internal::reply), request.id, answer.bytes(), {&fd, given ? 1U : 0U},
                      MSG_DONTWAIT);
+}
+
+// Soundness: a worker that is not itself any more gets no map of anybody else's: which are the session's is asked of
+// what was told when they were made.
+Result<UniqueFd> Sessions::map_of(Session& session, const wire::Message& request) {
+    wire::Reader from(request.body);
+    const auto id = from.number<std::uint32_t>();
+    if (!from.done()) return fail(Error::from_errno(EPROTO, "a broken request"));
+    while (drain(session) != 0) {
+    }
+    const auto maps = session.notes->maps();
+    if (std::ranges::none_of(maps, [&](const auto& map) { return map.id == id; }))
+        return fail(Error::from_errno(ENOENT, "no map of this session"));
+    return spawner_.open_map(id);
 }
 
 Result<UniqueFd> Sessions::derive(Session& parent, const std::string& text, std::string& id) {

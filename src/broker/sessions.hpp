@@ -33,6 +33,9 @@ class Sessions {
     void open(UniqueFd socket, std::shared_ptr<const GrantRevision> grant, std::shared_ptr<Counters> counters,
               const std::vector<std::shared_ptr<const GrantRevision>>& more, std::string path);
 
+    // Root, at the other end of `asker`, opens a grant that is not installed, for another user.
+    Result<UniqueFd> open_for(FdRef asker, uid_t uid, gid_t gid, bool learns, GrantTexts texts);
+
     // The keys of those that are opened from now on.
     void trust(trust::SignerTexts signers) {
         signers_ = std::make_shared<const trust::SignerTexts>(std::move(signers));
@@ -65,6 +68,7 @@ class Sessions {
     Result<> watch_first_use(Session& session);
     Result<> watch_lifetime(Session& session);
     void serve_control(Session& session);
+    Result<UniqueFd> map_of(Session& session, const wire::Message& request);
     Result<UniqueFd> derive(Session& parent, const std::string& text, std::string& id);
     void end(const std::string& id, std::string_view kind, std::string_view why);
     std::size_t drain(Session& session);

@@ -47,7 +47,10 @@ Result<WorkerProcess> Spawner::make_worker(const WorkerOrder& order, const Worke
     body.text(order.revision);
     body.number(order.ends_at_ms);
     body.text(order.cgroup);
+    body.number(order.uid);
+    body.number(order.gid);
     body.number(static_cast<std::uint8_t>(order.keep));
+    body.number(static_cast<std::uint8_t>(order.learns));
     body.number(static_cast<std::uint32_t>(order.grants.size()));
     for (const auto& texts : order.grants) write(body, texts);
     body.number(static_cast<std::uint32_t>(order.signers.size()));
@@ -65,6 +68,15 @@ Result<WorkerProcess> Spawner::make_worker(const WorkerOrder& order, const Worke
     if (!from.done() || message.fds.size() != 1) return fail(Code::failed, "the spawner's answer is broken");
     worker.process = PidFd(message.fds.front().release());
     return worker;
+}
+
+Result<UniqueFd> Spawner::open_map(std::uint32_t id) {
+    wire::Writer body;
+    body.number(id);
+    auto message = BW_TRY(ask(socket_, receiver_, Internal::open_map, body.bytes()));
+    BW_TRY(answered(message));
+    if (message.fds.size() != 1) return fail(Code::failed, "the spawner's answer is broken");
+    return std::move(message.fds.front());
 }
 
 Result<std::vector<std::uint32_t>> Spawner::living_maps(const std::vector<std::uint32_t>& ids) {

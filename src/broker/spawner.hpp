@@ -25,9 +25,11 @@ struct WorkerOrder {
     std::string session_id, grant, revision;
     std::uint64_t ends_at_ms = 0;
     std::string cgroup;              // of the opener, to be charged; empty: stay
+    std::uint32_t uid = 0, gid = 0;  // of the opener, whose processes it may have to look into
     std::vector<GrantTexts> grants;  // first to last
     // It outlives the daemon and the spawner: its control socket alone ends it. It waits for Internal::go.
     bool keep = false;
+    bool learns = false;
     trust::SignerTexts signers;  // whose keys are trusted in this session
 };
 struct WorkerFds {
@@ -52,6 +54,7 @@ class Spawner {
     Result<WorkerProcess> make_worker(const WorkerOrder& order, const WorkerFds& fds);
     // Which of these maps there still are.
     Result<std::vector<std::uint32_t>> living_maps(const std::vector<std::uint32_t>& ids);
+    Result<UniqueFd> open_map(std::uint32_t id);
     FdRef socket() const { return socket_; }
 
   private:

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -61,6 +64,9 @@ class SpawnerProcess {
         if (auto types = kernel::Btf::of_vmlinux())
             machine_.kernel_types = std::make_shared<const kernel::BtfIndex>(std::move(*types));
         if (auto root = CgroupRoot::find()) machine_.cgroups = std::move(*root);
+        machine_.event_types = {event_type("kprobe"), event_type("uprobe")};
+        // 1 and 2 of 3: then only a process's parents, or nobody without the capability.
+        machine_.needs_ptrace = number_in("/proc/sys/kernel/yama/ptrace_scope") > 0;
         machine_.processors = static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_CONF)));
         // The library reads its configuration at the first use, which a worker could not any more.
         (void)trust::sha256({});
@@ -91,6 +97,14 @@ class SpawnerProcess {
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
 
+    static std::uint32_t number_in(const std::string& path) {
+        const auto text = kernel::read_file(path);
+        return text ? static_cast<std::uint32_t>(std::strtoul(text->c_str(), nullptr, 10)) : 0;
+    }
+    static std::uint32_t event_type(std::string_view kind) {
+        return number_in(fmt::format("/sys/bus/event_source/devices/{}/type", kind));
+    }
+
     Result<> serve(wire::Message& message) {
         switch (static_cast<Internal>(message.type)) {
             case Internal::identify:
@@ -99,6 +113,8 @@ class SpawnerProcess {
                 return make_worker(message);
             case Internal::living_maps:
                 return living_maps(message);
+            case Internal::open_map:
+                return open_map(message);
             default:
                 return fail(Code::failed, "the spawner does not know this request");
         }
@@ -123,14 +139,29 @@ class SpawnerProcess {
         return {};
     }
 
+    static UniqueFd map_by_id(std::uint32_t id) {
+        bpf_attr attr{};
+        attr.map_id = id;
+        return UniqueFd(static_cast<int>(::syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr)));
+    }
+
+    Result<> open_map(wire::Message& message) {
+        wire::Reader from(message.body);
+        const auto id = from.number<std::uint32_t>();
+        if (!from.done()) return fail(Code::failed, "a broken request");
+        auto map = map_by_id(id);
+        if (!map) return fail_errno("finding a map");
+        done();
+        answer_fd_ = std::move(map);
+        return {};
+    }
+
     Result<> living_maps(wire::Message& message) {
         wire::Reader from(message.body);
         std::vector<std::uint32_t> living;
         for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
             const auto id = from.number<std::uint32_t>();
-            bpf_attr attr{};
-            attr.map_id = id;
-            const UniqueFd map(static_cast<int>(::syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr)));
+            const auto map = map_by_id(id);
             if (map || errno != ENOENT) living.push_back(id);
         }
         if (!from.done()) return fail(Code::failed, "a broken request");
@@ -177,7 +208,10 @@ class SpawnerProcess {
         order.revision = from.text();
         order.ends_at_ms = from.number<std::uint64_t>();
         order.cgroup = from.text();
+        order.uid = from.number<std::uint32_t>();
+        order.gid = from.number<std::uint32_t>();
         order.keep = from.number<std::uint8_t>() != 0;
+        order.learns = from.number<std::uint8_t>() != 0;
         for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) order.grants.push_back(read_texts(from));
         for (auto n = from.number<std::uint32_t>(); n > 0 && from.ok(); --n) {
             auto name = from.text();
@@ -245,6 +279,8 @@ class SpawnerProcess {
                           .grant = order.grant,
                           .revision = order.revision,
                           .ends_at_ms = order.ends_at_ms,
+                          .opener_uid = order.uid,
+                          .learns = order.learns,
                           .waits_for_go = order.keep,
                           .session = std::move(fds[session_fd]),
                           .control = std::move(fds[control_fd]),
@@ -256,8 +292,23 @@ class SpawnerProcess {
         const auto& all = setup.rights.grants();
         setup.ledger.limit_by(all);
         fds.clear();
-        BW_TRY(confine_worker(setup.rights.capabilities()));
+        BW_TRY(become_opener(order));
+        auto capabilities = setup.rights.capabilities();
+        if (order.uid == 0 || machine_.needs_ptrace) capabilities |= kernel::CapabilityMask{1} << CAP_SYS_PTRACE;
+        BW_TRY(confine_worker(capabilities));
         return setup;
+    }
+
+    // What the worker reads of a supervised program is what the opener may read of their own processes: the real user
+    // counts for that, which it is while it does so, and otherwise not, as nobody but root is to signal it. Root's
+    // processes have more capabilities than a grant gives, so for those it takes one more.
+    Result<> become_opener(const WorkerOrder& order) const {
+        if (::setgroups(0, nullptr) != 0) return fail_errno("setgroups");
+        if (::setresgid(order.gid, order.gid, order.gid) != 0) return fail_errno("setresgid");
+        if (::setresuid(0, order.uid, 0) != 0) return fail_errno("setresuid");
+        // A change of the user clears it.
+        if (!order.keep) BW_TRY(kernel::die_with_parent(parent_));
+        return {};
     }
 
     static Result<> make_pair(UniqueFd& here, UniqueFd& there) {

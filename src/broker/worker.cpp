@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/worker.hpp"
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <unordered_map>
 
 #include "audit/record.hpp"
 #include "broker/protocol.hpp"
+#include "intercept/supervisor.hpp"
+#include "kernel/seccomp_notify.hpp"
 #include "wire/patience.hpp"
 
 namespace bpfwarden::broker {
@@ -21,13 +27,13 @@ namespace {
 
 // What an epoll event is about, beside a number: an fd, or a stand-in's handle (cookies count up from one; 60 bits of
 // them last).
-enum class Source : std::uint64_t { session, control, channel, stand_in };
+enum class Source : std::uint64_t { session, control, channel, stand_in, listener };
 constexpr unsigned source_shift = 60;
 std::uint64_t tag(Source source, std::uint64_t number) {
     return static_cast<std::uint64_t>(source) << source_shift | number;
 }
 
-constexpr std::size_t most_channels = 256;
+constexpr std::size_t most_channels = 256, most_listeners = 256;
 
 std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
     timespec now{};
@@ -35,7 +41,7 @@ std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-class Worker {
+class Worker : public intercept::Broker {
   public:
     Worker(WorkerSetup setup, const Machine& machine)
         : setup_(std::move(setup)), state_{.rights = setup_.rights, .ledger = setup_.ledger, .machine = machine} {
@@ -44,6 +50,7 @@ class Worker {
             (void)watch(made.kept, 0, tag(Source::stand_in, made.handle));
         };
         state_.forget_dead_maps = [this] { return forget_dead_maps(); };
+        state_.open_map = [this](std::uint32_t id) { return open_map(id); };
         if (setup_.parser) state_.parser = Parser(std::move(setup_.parser));
     }
 
@@ -70,7 +77,8 @@ class Worker {
                 handle(static_cast<Source>(event.data.u64 >> source_shift),
                        event.data.u64 & ((std::uint64_t{1} << source_shift) - 1), event.events);
             }
-            if (!setup_.session && channels_.empty() && !state_.objects.keeps_any()) over_ = true;
+            if (!setup_.session && channels_.empty() && supervisors_.empty() && !state_.objects.keeps_any())
+                over_ = true;
         }
         return 0;
     }
@@ -97,6 +105,9 @@ class Worker {
                 break;
             case Source::channel:
                 serve(static_cast<int>(number));
+                break;
+            case Source::listener:
+                supervise(static_cast<int>(number), events);
                 break;
             case Source::stand_in:
                 state_.objects.drop(number);
@@ -181,12 +192,25 @@ class Worker {
                 return to_opener(message, Internal::open_event, began);
             case wire::Type::event_text:
                 return to_opener(message, Internal::read_event, began);
+            case wire::Type::event_files:
+                return to_opener(message, Internal::read_events, began);
             case wire::Type::derive:
                 return derive(message);
             case wire::Type::describe:
                 return describe();
             case wire::Type::add_signature:
                 return add_signature(message);
+            case wire::Type::supervise:
+                return add_listener(message);
+            case wire::Type::attach_socket:
+            case wire::Type::store_program:
+                return place(message, began);
+            case wire::Type::caught:
+                return tell_caught();
+            case wire::Type::operations:
+                return tell_operations();
+            case wire::Type::refusals:
+                return tell_refusals();
             default:
                 fail_with(Error::from_errno(ENOSYS, "the broker does not know this request")
                               .because("the program is newer than the broker")
@@ -198,6 +222,129 @@ class Worker {
         answer_.clear();
         answer_.number(static_cast<std::uint8_t>(wire::Answer::failed));
         wire::write_error(answer_, error);
+    }
+
+    // ---- supervised programs
+
+    void add_listener(wire::Message& message) {
+        if (message.fds.size() != 1 || !kernel::is_listener(message.fds.front()))
+            return fail_with(Error::from_errno(EINVAL, "no listener of a seccomp filter came along"));
+        if (supervisors_.size() >= most_listeners)
+            return fail_with(
+                Error::from_errno(EMFILE, fmt::format("a session supervises at most {} programs", most_listeners)));
+        auto listener = std::move(message.fds.front());
+        const int number = listener.get();
+        if (!watch(listener, EPOLLIN, tag(Source::listener, static_cast<std::uint64_t>(number))))
+            return fail_with(Error::from_errno(errno, "watching the listener"));
+        const bool by_user = setup_.opener_uid != 0 && !state_.machine.needs_ptrace;
+        const auto owner =
+            by_user ? std::optional(wire::Sender{0, setup_.opener_uid, message.sender->gid}) : std::nullopt;
+        supervisors_.try_emplace(number, std::move(listener), *this, state_.machine.event_types, owner);
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+    }
+
+    // Updates of maps that programs can be elements of: of all others, nothing is to be slowed down.
+    void tell_caught() {
+        static constexpr std::string_view of_programs[] = {"prog_array", "devmap", "devmap_hash", "cpumap"};
+        const bool any = std::ranges::any_of(of_programs, [&](std::string_view type) {
+            return state_.rights.check(grant::MapCreate{std::string(type)}).allowed;
+        });
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+        answer_.number(static_cast<std::uint8_t>(any));
+    }
+
+    void supervise(int number, std::uint32_t events) {
+        const auto at = supervisors_.find(number);
+        if (at == supervisors_.end()) return;
+        // Hung up: the last of its processes has ended.
+        if ((events & EPOLLIN) == 0 || !serve_as_opener(at->second)) supervisors_.erase(at);
+        state_.objects.prepare();
+    }
+    // The opener can end the worker in this time, and the session with it. The saved user stays root, so the daemon can
+    // at any time.
+    bool serve_as_opener(intercept::Supervisor& supervisor) const {
+        constexpr uid_t unchanged = ~uid_t{0};
+        if (setup_.opener_uid == 0) return supervisor.serve();
+        if (::syscall(SYS_setresuid, setup_.opener_uid, unchanged, unchanged) != 0) return false;
+        const bool serves = supervisor.serve();
+        return ::syscall(SYS_setresuid, 0, unchanged, unchanged) == 0 && serves;
+    }
+
+    Answer ask(wire::Message& message) override {
+        answer_.clear();
+        answer_fd_.reset();
+        dispatch(message, now_ns());
+        return {answer_.bytes(), std::move(answer_fd_)};
+    }
+    int behind(FdRef stand_in) override {
+        if (const auto program = state_.objects.program(stand_in)) return program->fd.get();
+        if (const auto link = state_.objects.link(stand_in)) return link->fd.get();
+        return -1;
+    }
+    int event_behind(FdRef stand_in) override {
+        const auto link = state_.objects.link(stand_in);
+        return link ? link->event.get() : -1;
+    }
+
+    void place(wire::Message& message, std::uint64_t began) {
+        wire::Reader from(message.body);
+        Outcome outcome;
+        if (message.type == wire::Type::attach_socket) {
+            const auto option = from.number<std::uint32_t>();
+            if (!from.done()) return fail_with(Error::from_errno(EPROTO, "a broken request"));
+            outcome = attach_socket(state_, option, message.fds);
+        } else {
+            const auto flags = from.number<std::uint64_t>();
+            const auto key = from.block();
+            const auto value = from.block();
+            const auto at = from.number<std::uint32_t>();
+            if (!from.done()) return fail_with(Error::from_errno(EPROTO, "a broken request"));
+            outcome = store_program(state_, flags, key, {value.begin(), value.end()}, at, message.fds);
+        }
+        if (outcome.refusal) {
+            wire::write_refusal(answer_, *outcome.refusal);
+        } else {
+            answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+            answer_.number(static_cast<std::int32_t>(outcome.result));
+        }
+        record(message, outcome, outcome.operation, began, outcome.result < 0 ? -outcome.result : 0, {});
+    }
+
+    void note_refusal(std::string_view operation, const wire::Refusal& refusal) {
+        const auto at = std::ranges::find_if(refusals_, [&](const auto& one) {
+            return one.operation == operation && one.refusal.line == refusal.line &&
+                   one.refusal.reason == refusal.reason;
+        });
+        constexpr std::size_t most = 64;
+        if (at != refusals_.end())
+            ++at->count;
+        else if (refusals_.size() < most)
+            refusals_.push_back({std::string(operation), refusal, 1});
+        else
+            ++more_refusals_;
+    }
+    // What a grant would have to allow for it: the parts of a program, not which program it was.
+    void note_operation(const std::string& operation) {
+        constexpr std::size_t most = 16'384;
+        if (operations_seen_.size() < most && operations_seen_.insert(operation).second)
+            operations_.push_back(operation);
+    }
+    void tell_operations() {
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+        for (const auto& one : operations_) answer_.text(one);
+    }
+
+    void tell_refusals() {
+        answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
+        answer_.number(static_cast<std::uint32_t>(refusals_.size()));
+        for (const auto& one : refusals_) {
+            answer_.text(one.operation);
+            answer_.number(one.count);
+            answer_.text(one.refusal.key);
+            answer_.text(one.refusal.line);
+            answer_.text(one.refusal.reason);
+        }
+        answer_.number(more_refusals_);
     }
 
     void bpf(wire::Message& message, std::uint64_t began) {
@@ -238,7 +385,10 @@ class Worker {
         const bool refused = outcome.refusal || !reason.empty() || (error != 0 && outcome.verdict.key.empty());
         event.text("verdict", refused ? "refused" : "allowed");
         if (error != 0) event.number("errno", error);
+        if (setup_.learns && !refused && error == 0 && message.type != wire::Type::event_files)
+            note_operation(outcome.operation);
         if (outcome.refusal) {
+            note_refusal(operation, *outcome.refusal);
             event.text("key", outcome.refusal->key);
             event.text("line", outcome.refusal->line);
             event.text("reason", outcome.refusal->reason);
@@ -272,7 +422,7 @@ class Worker {
         body.block(message.body);
         std::vector<int> fds;
         for (const auto& fd : message.fds) fds.push_back(fd.get());
-        auto reply = ask(setup_.opener, opener_receiver_, kind, body.bytes(), fds);
+        auto reply = broker::ask(setup_.opener, opener_receiver_, kind, body.bytes(), fds);
         if (!reply) return fail_with(reply.error());
         // {operation, target, event id, refusal or nothing} and then the answer for the client.
         wire::Reader from(reply->body);
@@ -300,7 +450,7 @@ class Worker {
     }
 
     void derive(wire::Message& message) {
-        auto reply = ask(setup_.control, control_receiver_, Internal::derive, message.body);
+        auto reply = broker::ask(setup_.control, control_receiver_, Internal::derive, message.body);
         if (!reply) return fail_with(reply.error());
         answer_.raw(reply->body);
         if (!reply->fds.empty()) answer_fd_ = std::move(reply->fds.front());
@@ -341,11 +491,25 @@ class Worker {
         answer_.number(static_cast<std::uint8_t>(wire::Answer::done));
     }
 
+    Result<UniqueFd> open_map(std::uint32_t id) {
+        wire::Writer body;
+        body.number(id);
+        auto reply = BW_TRY(ask_daemon(Internal::map_by_id, body.bytes()));
+        wire::Reader from(reply.body);
+        if (from.number<std::uint8_t>() != static_cast<std::uint8_t>(wire::Answer::done))
+            return bpfwarden::fail(wire::read_error(from));
+        if (reply.fds.size() != 1) return bpfwarden::fail(Error::from_errno(EPROTO, "the daemon's answer is broken"));
+        return std::move(reply.fds.front());
+    }
+    Result<wire::Message> ask_daemon(Internal kind, wire::Bytes body) {
+        return broker::ask(setup_.control, control_receiver_, kind, body);
+    }
+
     std::size_t forget_dead_maps() {
         wire::Writer body;
         body.number(static_cast<std::uint32_t>(state_.objects.maps().size()));
         for (const auto& [id, map] : state_.objects.maps()) body.number(id);
-        const auto reply = ask(setup_.control, control_receiver_, Internal::dead_maps, body.bytes());
+        const auto reply = broker::ask(setup_.control, control_receiver_, Internal::dead_maps, body.bytes());
         if (!reply) return 0;
         wire::Reader from(reply->body);
         std::set<std::uint32_t> living;
@@ -367,6 +531,16 @@ class Worker {
     SessionState state_;
     UniqueFd epoll_;
     std::unordered_map<int, UniqueFd> channels_;
+    std::unordered_map<int, intercept::Supervisor> supervisors_;  // by the listener's number
+    struct NotedRefusal {
+        std::string operation;
+        wire::Refusal refusal;
+        std::uint64_t count = 0;
+    };
+    std::vector<NotedRefusal> refusals_;
+    std::uint64_t more_refusals_ = 0;
+    std::set<std::string> operations_seen_;
+    std::vector<std::string> operations_;  // in the order of their first time
     // Calls come in bursts: a program's start.
     wire::Patience patience_{std::chrono::microseconds(100)};
     wire::Receiver receiver_, control_receiver_, opener_receiver_;

@@ -17,6 +17,8 @@ struct WorkerSetup {
     std::string grant;
     std::string revision;
     std::uint64_t ends_at_ms = 0;  // CLOCK_MONOTONIC; 0: never
+    uid_t opener_uid = 0;          // the worker's effective user, and its real one while it looks into a program
+    bool learns = false;           // keeps what was done, for who asks
     bool waits_for_go = false;     // serves nobody before Internal::go
 
     UniqueFd session;  // this end of the session's socket

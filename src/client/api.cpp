@@ -8,13 +8,14 @@
 
 #include "bpfwarden/bpfwarden.h"
 #include "client/bpf.hpp"
-#include "client/commands.hpp"
 #include "client/guarded.hpp"
 #include "client/kernel_call.hpp"
 #include "client/last_error.hpp"
 #include "client/requests.hpp"
+#include "wire/commands.hpp"
 
 namespace client = bpfwarden::client;
+namespace wire = bpfwarden::wire;
 using bpfwarden::Error;
 using bpfwarden::FdRef;
 using client::guarded;
@@ -83,7 +84,7 @@ bpfw_session* bpfw_receive(int socket) {
 
 int bpfw_bpf(bpfw_session* session, int command, union bpf_attr* attr, unsigned int size) {
     const auto number = static_cast<unsigned>(command);
-    if (client::route_of(number) == client::Route::kernel)
+    if (wire::route_of(number) == wire::Route::kernel)
         return as_c(static_cast<int>(client::kernel_call(SYS_bpf, command, reinterpret_cast<long>(attr), size)),
                     number);
     const int result = guarded(internal_failure, [&] { return client::bpf(in(session), number, attr, size); });
@@ -106,7 +107,7 @@ int bpfw_perf_event_open(bpfw_session* session, const struct perf_event_attr* at
                          unsigned long flags) {
     const int result = guarded(internal_failure,
                                [&] { return client::perf_event_open(in(session), {attr, pid, cpu, group_fd, flags}); });
-    return result == internal_failure ? -1 : as_c(result, client::perf_event_open_number);
+    return result == internal_failure ? -1 : as_c(result, wire::perf_event_open_number);
 }
 
 int bpfw_tracepoint_id(bpfw_session* session, const char* tracepoint) {

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <string>
 
-#include "client/commands.hpp"
 #include "client/kernel_call.hpp"
 #include "wire/bpf_call.hpp"
+#include "wire/commands.hpp"
 
 namespace bpfwarden::client {
 
@@ -35,9 +35,9 @@ static Result<int> ask_broker(Session& session, unsigned command, void* attr, st
     if (size > 4096) return -E2BIG;  // as the kernel, before it looks at them
     const auto request = BW_TRY(wire::BpfRequest::of(command, attr, size));
     auto exchange = BW_TRY(session.ask(wire::Type::bpf, request.body(), request.fds()));
-    BW_TRY(exchange.read(command_name(command)));
+    BW_TRY(exchange.read(wire::command_name(command)));
     const bool with_fd = !exchange.message.fds.empty();
-    const int result = BW_TRY(request.take_answer(exchange.message, attr, size));
+    const int result = BW_TRY(request.take_answer(exchange.message, reinterpret_cast<std::uint64_t>(attr), size));
     // A number without an fd would be taken for one of the caller's own.
     if (result >= 0 && with_fd != gives_fd(command)) {
         if (with_fd) ::close(result);
@@ -58,14 +58,14 @@ static bool is_socket(int fd) {
 }
 
 Result<int> bpf(Session& session, unsigned command, void* attr, std::size_t size) {
-    switch (route_of(command)) {
-        case Route::broker:
+    switch (wire::route_of(command)) {
+        case wire::Route::broker:
             return ask_broker(session, command, attr, size);
-        case Route::freeze: {
+        case wire::Route::freeze: {
             const int result = ask_kernel(command, attr, size);
             return result == -EPERM ? ask_broker(session, command, attr, size) : result;
         }
-        case Route::info: {
+        case wire::Route::info: {
             const int result = ask_kernel(command, attr, size);
             if (result != -EINVAL && result != -EBADF) return result;
             int fd = -1;
@@ -73,11 +73,11 @@ Result<int> bpf(Session& session, unsigned command, void* attr, std::size_t size
             if (!is_socket(fd)) return result;
             return ask_broker(session, command, attr, size);
         }
-        case Route::kernel:
-        case Route::refused:
+        case wire::Route::kernel:
+        case wire::Route::refused:
             break;
     }
-    return fail(Error::from_errno(EPERM, std::string(command_name(command)) + ": not possible over a session")
+    return fail(Error::from_errno(EPERM, std::string(wire::command_name(command)) + ": not possible over a session")
                     .because(command == BPF_TOKEN_CREATE ? "a session takes the place of a token"
                                                          : "the broker does not do this command for anybody"));
 }

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "client/commands.hpp"
+#include "wire/commands.hpp"
 
 namespace bpfwarden::client {
 
@@ -76,7 +76,7 @@ const char* last_text() {
         const int before = errno;
         try {
             const std::string what =
-                said.command == no_command ? "libbpfwarden" : std::string(command_name(said.command));
+                said.command == no_command ? "libbpfwarden" : std::string(wire::command_name(said.command));
             record(
                 Error::from_errno(said.number, what + (said.command == no_command ? "" : ": the kernel refused it")));
         } catch (...) {

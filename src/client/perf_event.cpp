@@ -3,13 +3,11 @@
 
 #include <atomic>
 #include <cerrno>
-#include <climits>
-#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
 #include "client/requests.hpp"
-#include "wire/bytes.hpp"
+#include "wire/perf_event.hpp"
 
 namespace bpfwarden::client {
 
@@ -21,48 +19,31 @@ static std::uint32_t event_type(const char* name) {
     if (!file || ::read(file.get(), text, sizeof text - 1) <= 0) return 0;
     return static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10));
 }
-// Both stay the same from boot on.
-static std::uint32_t kprobe_type() {
-    static std::atomic<std::uint32_t> known{0};
-    if (known == 0) known = event_type("kprobe");
-    return known;
-}
-static std::uint32_t uprobe_type() {
-    static std::atomic<std::uint32_t> known{0};
-    if (known == 0) known = event_type("uprobe");
-    return known;
+// They stay the same from boot on. No lock that a fork could leave taken.
+static wire::EventTypes event_types() {
+    static std::atomic<std::uint32_t> kprobe{0}, uprobe{0};
+    if (kprobe == 0) kprobe = event_type("kprobe");
+    if (uprobe == 0) uprobe = event_type("uprobe");
+    return {kprobe, uprobe};
 }
 
 Result<int> perf_event_open(Session& session, const PerfEvent& event) {
     if ((event.flags & PERF_FLAG_PID_CGROUP) != 0)
         return fail(Error::from_errno(EOPNOTSUPP, "perf_event_open: events of a control group")
                         .because("they are not possible over a session"));
-    const std::size_t size = event.attr->size == 0 ? PERF_ATTR_SIZE_VER0 : event.attr->size;
-    // What the kernel itself takes.
-    if (size < PERF_ATTR_SIZE_VER0 || size > 4096) return -E2BIG;
-    std::vector<std::byte> attr(size);
-    std::memcpy(attr.data(), event.attr, size);
-
-    std::string name;
+    auto call = wire::PerfEventCall::of(reinterpret_cast<std::uint64_t>(event.attr), event_types(), wire::own_memory());
+    if (!call) return -call.error().number();
+    call->pid = event.pid;
+    call->cpu = event.cpu;
+    call->flags = event.flags;
+    call->with_group = event.group_fd >= 0;
     UniqueFd path;
-    const auto type = event.attr->type;
-    // Below are the kinds with fixed numbers, whose config1 is no pointer.
-    if (type >= PERF_TYPE_MAX && event.attr->config1 != 0 && (type == kprobe_type() || type == uprobe_type())) {
-        const auto* text = reinterpret_cast<const char*>(event.attr->config1);
-        name.assign(text, ::strnlen(text, PATH_MAX));
-        std::memset(attr.data() + offsetof(perf_event_attr, config1), 0, sizeof event.attr->config1);
-        if (type == uprobe_type()) {
-            path = UniqueFd(::open(name.c_str(), O_PATH | O_CLOEXEC));
-            if (!path) return fail_errno("perf_event_open: " + name);
-        }
+    if (call->is_uprobe) {
+        path = UniqueFd(::open(call->name.c_str(), O_PATH | O_CLOEXEC));
+        if (!path) return fail_errno("perf_event_open: " + call->name);
     }
     wire::Writer body;
-    body.block(attr);
-    body.text(name);
-    body.number(static_cast<std::int32_t>(event.pid));
-    body.number(static_cast<std::int32_t>(event.cpu));
-    body.number(static_cast<std::uint64_t>(event.flags));
-    body.number(static_cast<std::uint8_t>(event.group_fd >= 0));
+    call->write(body);
     int fds[2];
     std::size_t count = 0;
     if (path) fds[count++] = path.get();
@@ -88,6 +69,20 @@ Result<std::string> event_text(Session& session, std::string_view tracepoint, Ev
         return fail(Error::from_errno(EPROTO, "the broker's answer is not understood"));
     exchange.finish();
     return text;
+}
+
+Result<std::vector<EventFiles>> event_files(Session& session) {
+    auto exchange = BW_TRY(session.ask(wire::Type::event_files, {}));
+    auto from = BW_TRY(exchange.read("the tracepoints of the session"));
+    std::vector<EventFiles> files;
+    while (from.ok() && !from.done()) {
+        auto& one = files.emplace_back();
+        for (auto* text : {&one.tracepoint, &one.id, &one.format}) *text = from.text();
+    }
+    if (!from.ok() || !exchange.message.fds.empty())
+        return fail(Error::from_errno(EPROTO, "the broker's answer is not understood"));
+    exchange.finish();
+    return files;
 }
 
 }  // namespace bpfwarden::client

@@ -29,6 +29,31 @@ Result<int> perf_event_open(Session& session, const PerfEvent& event);
 enum class EventText : std::uint8_t { id = 0, format = 1 };
 Result<std::string> event_text(Session& session, std::string_view tracepoint, EventText what);
 
+struct EventFiles {
+    std::string tracepoint, id, format;
+};
+// Of all tracepoints that the session may open.
+Result<std::vector<EventFiles>> event_files(Session& session);
+
+// Whether the filter of a supervised program is to catch updates of maps.
+Result<bool> catches_map_updates(Session& session);
+// The calls that come out of a seccomp filter's listener are the session's from now on.
+Result<> supervise(Session& session, FdRef listener);
+
+struct Refused {
+    std::string operation;
+    std::uint64_t count = 0;
+    std::string key, line, reason;
+};
+struct Refusals {
+    std::vector<Refused> all;
+    std::uint64_t more = 0;  // that were not kept
+};
+Result<Refusals> refusals(Session& session);
+
+// What was done in it, each once, in the order of the first time; nothing unless it was opened to learn.
+Result<std::vector<std::string>> operations(Session& session);
+
 // Leaves the signature of a program with the session, for when that is loaded.
 Result<> add_signature(Session& session, wire::Bytes signature);
 

@@ -15,6 +15,8 @@ constexpr std::uint64_t largest_output = 32 * 1024 * 1024;
 constexpr std::uint64_t most_instructions = 1'000'000;
 // MAX_KPROBE_MULTI_CNT.
 constexpr std::uint64_t most_texts = 1 << 20;
+// KSYM_NAME_LEN.
+constexpr std::size_t longest_symbol = 512;
 
 template <class T>
 T field(const bpf_attr& attr, std::uint16_t offset) {
@@ -56,43 +58,67 @@ std::uint32_t BpfRequest::add_fd(int fd) {
     return static_cast<std::uint32_t>(fds_.size() - 1);
 }
 
-Result<> BpfRequest::add_instructions(const bpf_attr& attr, std::vector<int>& fd_array) {
-    const auto* given = reinterpret_cast<const bpf_insn*>(attr.insns);
-    const auto* array = reinterpret_cast<const int*>(attr.fd_array);
-    const std::span<const bpf_insn> code(given, attr.insn_cnt);
-    body_.block(std::as_bytes(code));
-    const auto begin = body_.bytes().size() - code.size_bytes();
-    const auto replace = [&](std::size_t i, const bpf_insn& insn) { body_.replace(begin + i * sizeof insn, insn); };
+Result<> BpfRequest::add_instructions(const CallerMemory& memory, std::vector<int>& fd_array) {
+    std::vector<bpf_insn> code(attr_.insn_cnt);
+    BW_TRY(memory.read(attr_.insns, std::as_writable_bytes(std::span(code))));
     std::size_t longest = 0;
     for (std::size_t i = 0; i < code.size(); ++i) {
-        auto insn = code[i];
-        if (names_map_fd(insn)) {
-            insn.imm = static_cast<std::int32_t>(add_fd(insn.imm));
-            replace(i, insn);
-        }
+        auto& insn = code[i];
         if (names_map_index(insn) && insn.imm >= 0) longest = std::max(longest, static_cast<std::size_t>(insn.imm) + 1);
         if (names_module(insn) && insn.off > 0) longest = std::max(longest, static_cast<std::size_t>(insn.off) + 1);
-        if (names_btf(insn) && i + 1 < code.size() && code[i + 1].imm > 0) {
-            auto second = code[i + 1];
-            second.imm = static_cast<std::int32_t>(add_fd(second.imm)) + 1;
-            replace(i + 1, second);
-        }
+        if (names_map_fd(insn)) insn.imm = static_cast<std::int32_t>(add_fd(insn.imm));
+        if (names_btf(insn) && i + 1 < code.size() && code[i + 1].imm > 0)
+            code[i + 1].imm = static_cast<std::int32_t>(add_fd(code[i + 1].imm)) + 1;
         if (insn.code == wide_load) ++i;
     }
+    body_.block(std::as_bytes(std::span(code)));
     // The kernel bounds the array by nothing but its use.
     if (longest > most_fds) return fail(Error::from_errno(E2BIG, "the program names too many file descriptors"));
-    if (array != nullptr) fd_array.assign(array, array + longest);
+    if (attr_.fd_array == 0) return {};
+    fd_array.resize(longest);
+    return memory.read(attr_.fd_array, std::as_writable_bytes(std::span(fd_array)));
+}
+
+Result<> BpfRequest::add_buffer(const Buffer& buffer, std::uint64_t address, const CallerMemory& memory,
+                                std::vector<int>& fd_array) {
+    switch (buffer.holds) {
+        case Buffer::Holds::bytes:
+            if (buffer.length > largest_body) return fail(Error::from_errno(E2BIG, "bpf: a buffer is too large"));
+            return memory.read(address, body_.room(static_cast<std::size_t>(buffer.length)));
+        case Buffer::Holds::text:
+            body_.text(BW_TRY(memory.text(address, static_cast<std::size_t>(buffer.length))));
+            return {};
+        case Buffer::Holds::texts: {
+            if (buffer.length > most_texts) return fail(Error::from_errno(E2BIG, "bpf: too many names"));
+            std::vector<std::uint64_t> addresses(static_cast<std::size_t>(buffer.length));
+            BW_TRY(memory.read(address, std::as_writable_bytes(std::span(addresses))));
+            for (const auto one : addresses) {
+                body_.text(BW_TRY(memory.text(one, longest_symbol)));
+                if (body_.bytes().size() > largest_body)
+                    return fail(Error::from_errno(E2BIG, "bpf: the names are too long"));
+            }
+            return {};
+        }
+        case Buffer::Holds::instructions:
+            if (attr_.insn_cnt > most_instructions) return fail(Error::from_errno(E2BIG, "bpf: too many instructions"));
+            return add_instructions(memory, fd_array);
+        case Buffer::Holds::fds: {
+            std::vector<std::uint32_t> indices;
+            for (const int fd : fd_array) indices.push_back(fd <= 0 ? no_fd : add_fd(fd));
+            body_.block(std::as_bytes(std::span(indices)));
+            return {};
+        }
+    }
     return {};
 }
 
 // Takes the signature of a program out of its attributes; empty if there is none.
-static Result<Bytes> take_signature(std::span<std::byte> attributes) {
+static Result<std::vector<std::byte>> take_signature(std::span<std::byte> attributes, const CallerMemory& memory) {
     struct {
         std::uint64_t address = 0;
         std::uint32_t size = 0;
         std::int32_t keyring = 0;
     } fields;
-    if (attributes.size() <= signature_at) return Bytes();
     const auto given = attributes.subspan(signature_at, std::min(sizeof fields, attributes.size() - signature_at));
     std::memcpy(&fields, given.data(), given.size());
     std::ranges::fill(given, std::byte{0});
@@ -104,17 +130,20 @@ static Result<Bytes> take_signature(std::span<std::byte> attributes) {
                         .because("over a session a program's signature is checked by the keys that bpfwarden has"));
     if ((fields.address == 0) != (fields.size == 0) || fields.size > largest_signature)
         return fail(Error::from_errno(EINVAL, "bpf: a signature of no length, or of more than 16 KiB"));
-    return Bytes(reinterpret_cast<const std::byte*>(fields.address), fields.size);
+    std::vector<std::byte> signature(fields.size);
+    BW_TRY(memory.read(fields.address, signature));
+    return signature;
 }
 
-Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std::size_t size) {
-    bpf_attr attr{};
+Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std::size_t size,
+                                  const CallerMemory& memory) {
+    BpfRequest request;
+    auto& attr = request.attr_;
     const auto* bytes = static_cast<const std::byte*>(given);
-    Bytes signature;
-    std::vector<std::byte> without;
+    std::vector<std::byte> signature, without;
     if (command == BPF_PROG_LOAD && size > signature_at) {
         without.assign(bytes, bytes + size);
-        signature = BW_TRY(take_signature(without));
+        signature = BW_TRY(take_signature(without, memory));
         given = bytes = without.data();
     }
     if (size > sizeof attr && !all_zero({bytes + sizeof attr, size - sizeof attr}))
@@ -123,7 +152,6 @@ Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std:
     const auto layout = bpf_layout(command, attr);
     if (!layout) return fail(Error::from_errno(EPERM, "bpf: a command that does not go through a session"));
 
-    BpfRequest request;
     request.command_ = command;
     request.layout_ = *layout;
     bpf_attr sent = attr;
@@ -141,59 +169,29 @@ Result<BpfRequest> BpfRequest::of(std::uint32_t command, const void* given, std:
     for (const auto& buffer : layout->buffers) {
         const auto address = field<std::uint64_t>(attr, buffer.pointer);
         request.body_.number(static_cast<std::uint8_t>(address != 0));
-        if (address == 0 || !buffer.in) continue;
-        const auto* from = reinterpret_cast<const std::byte*>(address);
-        switch (buffer.holds) {
-            case Buffer::Holds::bytes:
-                if (buffer.length > largest_body) return fail(Error::from_errno(E2BIG, "bpf: a buffer is too large"));
-                request.body_.block({from, static_cast<std::size_t>(buffer.length)});
-                break;
-            case Buffer::Holds::text:
-                request.body_.text({reinterpret_cast<const char*>(from),
-                                    ::strnlen(reinterpret_cast<const char*>(from), buffer.length)});
-                break;
-            case Buffer::Holds::texts:
-                if (buffer.length > most_texts) return fail(Error::from_errno(E2BIG, "bpf: too many names"));
-                for (std::uint64_t i = 0; i < buffer.length; ++i)
-                    request.body_.text(reinterpret_cast<const char* const*>(from)[i]);
-                break;
-            case Buffer::Holds::instructions:
-                if (attr.insn_cnt > most_instructions)
-                    return fail(Error::from_errno(E2BIG, "bpf: too many instructions"));
-                BW_TRY(request.add_instructions(attr, fd_array));
-                break;
-            case Buffer::Holds::fds: {
-                std::vector<std::uint32_t> indices;
-                for (const int fd : fd_array) indices.push_back(fd <= 0 ? no_fd : request.add_fd(fd));
-                request.body_.block(std::as_bytes(std::span(indices)));
-                break;
-            }
-        }
+        if (address != 0 && buffer.in) BW_TRY(request.add_buffer(buffer, address, memory, fd_array));
     }
     if (!signature.empty()) request.body_.block(signature);
     if (request.fds_.size() > most_fds) return fail(Error::from_errno(E2BIG, "bpf: too many file descriptors"));
     return request;
 }
 
-Result<int> BpfRequest::take_answer(Message& answer, void* given, std::size_t size) const {
+Result<int> BpfRequest::take_answer(Message& answer, std::uint64_t attr, std::size_t size,
+                                    const CallerMemory& memory) const {
     Reader from(answer.body);
     (void)from.number<std::uint8_t>();  // Answer, already looked at
     int result = from.number<std::int32_t>();
-    bpf_attr attr{};
-    std::memcpy(&attr, given, std::min(size, sizeof attr));
     for (const auto& one : layout_.results) {
         const auto value = from.raw(one.size);
         // As the kernel does: no result for attributes that the caller does not have.
-        if (from.ok() && std::size_t{one.offset} + one.size <= size)
-            std::memcpy(static_cast<std::byte*>(given) + one.offset, value.data(), value.size());
+        if (from.ok() && std::size_t{one.offset} + one.size <= size) BW_TRY(memory.write(attr + one.offset, value));
     }
     for (const auto& buffer : layout_.buffers) {
         if (!buffer.out) continue;
         const auto content = from.block();
-        const auto address = field<std::uint64_t>(attr, buffer.pointer);
+        const auto address = field<std::uint64_t>(attr_, buffer.pointer);
         if (content.size() > buffer.length) return fail(Error::from_errno(EPROTO, "the answer is too long"));
-        if (address != 0 && !content.empty())
-            std::memcpy(reinterpret_cast<std::byte*>(address), content.data(), content.size());
+        if (address != 0 && !content.empty()) BW_TRY(memory.write(address, content));
     }
     if (!from.done() || answer.fds.size() > 1) return fail(Error::from_errno(EPROTO, "the answer is broken"));
     if (!answer.fds.empty() && result >= 0) result = answer.fds.front().release();

@@ -14,6 +14,7 @@
 
 #include "base/result.hpp"
 #include "wire/bpf_layout.hpp"
+#include "wire/caller_memory.hpp"
 #include "wire/message.hpp"
 
 namespace bpfwarden::wire {
@@ -27,18 +28,27 @@ inline constexpr std::uint32_t no_fd = ~0U;
 // (E2BIG otherwise), as the kernel has it.
 class BpfRequest {
   public:
-    static Result<BpfRequest> of(std::uint32_t command, const void* attr, std::size_t size);
+    // `attr` is in this process; what it points to is in `memory`, and is read once.
+    //
+    // Soundness: what is looked at in instructions is the copy that is sent, so a caller that changes its memory
+    // meanwhile changes nothing of what is judged and done.
+    static Result<BpfRequest> of(std::uint32_t command, const void* attr, std::size_t size,
+                                 const CallerMemory& memory = own_memory());
     Bytes body() const { return body_.bytes(); }
     std::span<const int> fds() const { return fds_; }
 
-    // What came back, into the caller's attributes and buffers. The call's result: a value, or -errno. `fd` is what the
-    // answer brought, if it brought one; the caller owns it when the result is that number.
-    Result<int> take_answer(Message& answer, void* attr, std::size_t size) const;
+    // What came back, into the caller's attributes (at `attr` of `memory`) and buffers. The call's result: a value, or
+    // -errno. `fd` is what the answer brought, if it brought one; the caller owns it when the result is that number.
+    Result<int> take_answer(Message& answer, std::uint64_t attr, std::size_t size,
+                            const CallerMemory& memory = own_memory()) const;
 
   private:
     std::uint32_t add_fd(int fd);
-    Result<> add_instructions(const bpf_attr& attr, std::vector<int>& fd_array);
+    Result<> add_instructions(const CallerMemory& memory, std::vector<int>& fd_array);
+    Result<> add_buffer(const Buffer& buffer, std::uint64_t address, const CallerMemory& memory,
+                        std::vector<int>& fd_array);
     std::uint32_t command_ = 0;
+    bpf_attr attr_{};  // as the caller had them
     Writer body_;
     std::vector<int> fds_;
     BpfLayout layout_;

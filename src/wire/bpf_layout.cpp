@@ -201,6 +201,7 @@ std::optional<BpfLayout> bpf_layout(std::uint32_t command, const bpf_attr& attr)
         case BPF_PROG_GET_FD_BY_ID:
         case BPF_MAP_GET_FD_BY_ID:
         case BPF_LINK_GET_FD_BY_ID:
+        case BPF_BTF_GET_FD_BY_ID:
             return BpfLayout{.size = END(open_flags), .fds = {}, .buffers = {}, .results = {}};
         default:
             return std::nullopt;

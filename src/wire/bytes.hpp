@@ -36,6 +36,12 @@ class Writer {
         bytes_.resize(at + value.size());
         if (!value.empty()) std::memcpy(bytes_.data() + at, value.data(), value.size());
     }
+    // Room for a block of this size, to be filled before anything else is written.
+    std::span<std::byte> room(std::size_t size) {
+        number(static_cast<std::uint32_t>(size));
+        bytes_.resize(bytes_.size() + size);
+        return std::span(bytes_).last(size);
+    }
     void clear() { bytes_.clear(); }
     Bytes bytes() const { return bytes_; }
     // Writes over what is there; `at` and what is behind it must be.

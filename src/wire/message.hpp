@@ -31,9 +31,16 @@ enum class Type : std::uint16_t {
     bpf,              // one bpf(2) call (bpf_call.hpp)
     perf_event_open,  // one perf_event_open(2) call
     event_text,       // the id and format of a tracepoint
+    event_files,      // the same of all tracepoints that may be opened
     derive,           // a smaller session
     describe,         // what this session is and has used
     add_signature,    // of a program that will be loaded
+    supervise,        // the listener of a seccomp filter: answer the calls that come out of it
+    attach_socket,    // a program of the session to a socket: setsockopt(SO_ATTACH_BPF)
+    store_program,    // a program of the session as an element of a map
+    caught,           // what the filter of a supervised program is to catch beside the usual
+    refusals,         // what was refused in this session so far
+    operations,       // what was done in it, where it was opened to learn
 };
 
 // The first byte of every answer.

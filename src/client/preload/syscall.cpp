@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstdarg>
 
-#include "client/commands.hpp"
 #include "client/kernel_call.hpp"
 #include "client/preload/session.hpp"
+#include "wire/commands.hpp"
 
 #ifdef BPFWARDEN_NO_KERNEL_CALL
 #error "libbpfwarden-preload needs kernel_call() for this architecture: syscall() would call itself"
@@ -27,8 +27,8 @@ long as_c(long result) {
 }
 
 long bpf(int command, bpf_attr* attr, unsigned size) {
-    const auto route = client::route_of(static_cast<unsigned>(command));
-    if (route == client::Route::kernel || !is_configured())
+    const auto route = wire::route_of(static_cast<unsigned>(command));
+    if (route == wire::Route::kernel || !is_configured())
         return as_c(client::kernel_call(SYS_bpf, command, reinterpret_cast<long>(attr), size));
     if (attr == nullptr) return as_c(-EFAULT);
     const int before = errno;

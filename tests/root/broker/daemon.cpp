@@ -393,14 +393,6 @@ pid_t child_of(pid_t parent, const std::string& name) {
     return 0;
 }
 
-bool eventually(const std::function<bool()>& done) {
-    for (int i = 0; i < 1000; ++i) {
-        if (done()) return true;
-        ::usleep(10'000);
-    }
-    return false;
-}
-
 bool has_program(std::uint32_t id) {
     bpf_attr attr{};
     attr.prog_id = id;

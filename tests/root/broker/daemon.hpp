@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "../eventually.hpp"
 #include "../guests.hpp"
 
 namespace bpfwarden::test {
@@ -131,8 +132,6 @@ bool open_channel(int session, int end);
 // The child of this process that goes by this name; 0: there is none.
 pid_t child_of(pid_t parent, const std::string& name);
 
-// Until `done` says so, for at most ten seconds.
-bool eventually(const std::function<bool()>& done);
 // Whether the kernel still has the program or link of this id.
 bool has_program(std::uint32_t id);
 std::uint32_t program_id(bpfw_session* session, int stand_in);

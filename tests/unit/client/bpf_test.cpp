@@ -70,7 +70,7 @@ TEST(Bpf, OtherCommandsAreRefusedHere) {
     bpf_attr attr{};
     for (const int command :
          {static_cast<int>(BPF_ENABLE_STATS), static_cast<int>(BPF_TASK_FD_QUERY), static_cast<int>(BPF_TOKEN_CREATE),
-          static_cast<int>(BPF_BTF_GET_FD_BY_ID), 39, 0x10000, -1}) {
+          static_cast<int>(BPF_BTF_GET_NEXT_ID), 39, 0x10000, -1}) {
         EXPECT_EQ(over.bpf(command, attr), -1);
         EXPECT_EQ(errno, EPERM) << command;
         EXPECT_THAT(bpfw_error(), HasSubstr("not possible over a session"));

@@ -4,12 +4,12 @@
 
 #include <linux/bpf.h>
 
-#include "client/commands.hpp"
 #include "grant/facts.hpp"
 #include "kernel/names.hpp"
 #include "wire/bpf_layout.hpp"
+#include "wire/commands.hpp"
 
-namespace bpfwarden::client {
+namespace bpfwarden::wire {
 
 TEST(Routes, AgreeWithTheFactsAndTheLayouts) {
     for (const auto& facts : grant::all_command_facts()) {
@@ -17,7 +17,7 @@ TEST(Routes, AgreeWithTheFactsAndTheLayouts) {
         ASSERT_TRUE(number) << facts.command;
         const auto route = route_of(*number);
         EXPECT_EQ(command_name(*number), facts.command);
-        const bool layout = wire::bpf_layout(*number, bpf_attr{}).has_value();
+        const bool layout = bpf_layout(*number, bpf_attr{}).has_value();
         EXPECT_EQ(route == Route::broker || route == Route::info || route == Route::freeze, layout) << facts.command;
         // Nothing that a grant decides goes past the broker; all that needs no privilege does, but for a token.
         if (facts.kind == grant::CommandClass::checked) {
@@ -40,4 +40,4 @@ TEST(Routes, WhatIsNotKnownIsRefused) {
     for (const unsigned command : {39U, 100U, 0x10000U, 0x10005U, ~0U}) EXPECT_EQ(route_of(command), Route::refused);
 }
 
-}  // namespace bpfwarden::client
+}  // namespace bpfwarden::wire

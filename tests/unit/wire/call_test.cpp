@@ -118,7 +118,8 @@ TEST(Call, ItsAnswerComesBack) {
         const auto given = sample.attr;
         Message answer;
         answer.body = writer.bytes();
-        const auto result = request->take_answer(answer, &sample.attr, sizeof sample.attr);
+        const auto result =
+            request->take_answer(answer, reinterpret_cast<std::uint64_t>(&sample.attr), sizeof sample.attr);
         ASSERT_TRUE(result) << result.error().text("");
         EXPECT_EQ(*result, 0);
         Sample changed;
@@ -153,7 +154,8 @@ TEST(Call, AnFdInTheAnswerIsTheResult) {
         answer.body = writer.bytes();
         answer.fds.push_back(some_file());
         const int number = answer.fds.front().get();
-        const auto taken = request->take_answer(answer, &sample.attr, sizeof sample.attr);
+        const auto taken =
+            request->take_answer(answer, reinterpret_cast<std::uint64_t>(&sample.attr), sizeof sample.attr);
         ASSERT_TRUE(taken);
         EXPECT_EQ(*taken, result < 0 ? result : number);
         if (*taken >= 0) ::close(*taken);
@@ -179,7 +181,7 @@ TEST(Call, SmallAttributesStaySmall) {
     call->write_answer(writer, 0);
     Message answer;
     answer.body = writer.bytes();
-    ASSERT_TRUE(request->take_answer(answer, &old.attr, size));
+    ASSERT_TRUE(request->take_answer(answer, reinterpret_cast<std::uint64_t>(&old.attr), size));
     EXPECT_EQ(old.attr.log_true_size, sample.attr.log_true_size);
 }
 

@@ -168,7 +168,8 @@ TEST(Hostile, AnswersAreCheckedToo) {
         for (std::size_t length = 0; length < good.size(); ++length) {
             Message answer;
             answer.body = Bytes(good).first(length);
-            EXPECT_FALSE(request->take_answer(answer, &sample.attr, sizeof sample.attr))
+            EXPECT_FALSE(
+                request->take_answer(answer, reinterpret_cast<std::uint64_t>(&sample.attr), sizeof sample.attr))
                 << sample.name << " " << length;
         }
         for (int i = 0; i < 300; ++i) {
@@ -177,7 +178,7 @@ TEST(Hostile, AnswersAreCheckedToo) {
             bytes[random() % bytes.size()] = static_cast<std::byte>(random());
             Message answer;
             answer.body = bytes;
-            (void)request->take_answer(answer, &sample.attr, sizeof sample.attr);
+            (void)request->take_answer(answer, reinterpret_cast<std::uint64_t>(&sample.attr), sizeof sample.attr);
         }
     }
 }

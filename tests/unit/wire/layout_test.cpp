@@ -12,7 +12,6 @@ namespace bpfwarden::wire {
 
 // Checked against a grant, and still not possible over a session.
 static const std::map<std::string_view, std::string_view> left_out = {
-    {"btf_get_fd_by_id", "the kernel asks for CAP_SYS_ADMIN, which no worker has"},
     {"btf_get_next_id", "the kernel asks for CAP_SYS_ADMIN, which no worker has"},
     {"prog_assoc_struct_ops", "the headers that this is built with do not have its attributes"},
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/commands.hpp"
+#include "wire/commands.hpp"
 
 #include <array>
 
-namespace bpfwarden::client {
+namespace bpfwarden::wire {
 
 namespace {
 
@@ -33,7 +33,7 @@ constexpr std::array commands = {
     Command{"prog_query", broker},
     Command{"raw_tracepoint_open", broker},
     Command{"btf_load", broker},
-    Command{"btf_get_fd_by_id", refused},
+    Command{"btf_get_fd_by_id", broker},
     Command{"task_fd_query", refused},
     Command{"map_lookup_and_delete_elem", kernel},
     Command{"map_freeze", freeze},
@@ -65,4 +65,4 @@ std::string_view command_name(unsigned command) {
     return command < commands.size() ? commands[command].name : "bpf";
 }
 
-}  // namespace bpfwarden::client
+}  // namespace bpfwarden::wire

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where each command of bpf(2) goes, for a program that holds a session.
+// Where each command of bpf(2) goes, for a program that holds a session or is supervised by one.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
-namespace bpfwarden::client {
+namespace bpfwarden::wire {
 
 enum class Route : std::uint8_t {
     refused,  // nobody does it for a session
@@ -21,4 +21,4 @@ inline constexpr unsigned perf_event_open_number = 0x10000000;
 // As in grants; "bpf" for one that is not known.
 std::string_view command_name(unsigned command);
 
-}  // namespace bpfwarden::client
+}  // namespace bpfwarden::wire
