@@ -69,6 +69,25 @@ std::vector<Command> grant_commands() {
           {"--output", "FILE", "write to FILE, which must not exist"},
           {"--dry-run", "", "with --output: say what would be written"}},
          grant_init},
+        {.object = "grant",
+         .verb = "learn",
+         .summary = "run a command and write the smallest grant that it needs",
+         .details =
+             "The command may do all that a grant can allow, while it runs, and what it does is kept: types of "
+             "programs "
+             "and maps, helpers, features, what is attached to. The grant that comes of it allows that and nothing "
+             "else, says of each entry what needed it, marks what is dangerous, and proposes a glob where several "
+             "targets have one shape; it passes `grant check` as it is. What the command did not do this time is not "
+             "in "
+             "it. For root, with bpfwardend; the exit status is the command's own.",
+         .positionals = {{"COMMAND", "the command and its arguments", 1, many}},
+         .options = {{"--output", "FILE", "write to FILE, which must not exist", false, true},
+                     {"--name", "NAME", "the name of the grant (default: the command's)"},
+                     {"--user", "USER", "who the command runs as, and the grant is for (default: root)"},
+                     {"--map-root", "", "show the command uid 0, in a user namespace of that one user"}},
+         .run = grant_learn,
+         .error_status = 125,
+         .passes_rest = true},
         {"grant",
          "digest",
          "say what [identity] sees of the programs in a BPF object",

@@ -15,7 +15,7 @@
 
 namespace bpfwarden::cli {
 
-static Result<> write_new(const std::string& path, std::string_view text) {
+Result<> write_new(const std::string& path, std::string_view text) {
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) {
         const int err = errno;

@@ -45,6 +45,22 @@ std::vector<Command> session_commands() {
          {},
          session_metrics},
         {.object = "session",
+         .verb = "supervise",
+         .summary = "answer the system calls of containers, by a session of a grant",
+         .details =
+             "For a container runtime's seccomp profile with a listenerPath (OCI runtime-spec 1.0.3): waits at that "
+             "path "
+             "for listeners, and has the session answer what comes out of them (bpf(2), perf_event_open(2), and the "
+             "ioctl(2) and setsockopt(2) calls that name programs; all others go on by themselves), so that unmodified "
+             "programs in those containers have the grant. One session serves all of them. The runtime and this "
+             "command "
+             "must be of one user, whose containers' processes the session's worker can then look into. Ends with a "
+             "signal; containers that are supervised stay so. PATH must not be there yet.",
+         .positionals = {{"PATH", "the profile's listenerPath: a socket, made here"}},
+         .options = {{"--grant", "GRANT", "the name of an installed grant, or a socket's path", false, true},
+                     {"--once", "", "end after the first listener, when its last process has ended"}},
+         .run = session_supervise},
+        {.object = "session",
          .verb = "attach",
          .summary = "run a command with a session of a grant",
          .details =

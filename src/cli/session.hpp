@@ -12,6 +12,7 @@ Result<int> session_show(const Args& args);
 Result<int> session_revoke(const Args& args);
 Result<int> session_metrics(const Args& args);
 Result<int> session_attach(const Args& args);
+Result<int> session_supervise(const Args& args);
 Result<int> grant_reload(const Args& args);
 Result<int> grant_revoke(const Args& args);
 

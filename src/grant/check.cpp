@@ -41,6 +41,8 @@ class Checker {
         const auto type = value(Dimension::program_types, op.type);
         if (!type.allowed) return type;
         if (auto no = load_attach_type(op)) return *no;
+        // Known to the last instruction, and harmless whatever it calls.
+        if (is_probe(op)) return type;
         for (const auto& name : op.helpers)
             if (auto verdict = value(Dimension::helpers, name); !verdict.allowed) return verdict;
         for (const auto& name : op.kfuncs)
@@ -73,6 +75,10 @@ class Checker {
     }
 
     Verdict operator()(const PerfEventOpen& op) const {
+        // Measures nothing: it is where programs write to through a map of perf events, and belongs to that.
+        if (op.kind == Target::perf_events && op.event == "software/bpf-output" &&
+            grant_.of(Dimension::map_types).contains("perf_event_array"))
+            return value(Dimension::map_types, "perf_event_array");
         static constexpr std::pair<Target, std::string_view> openers[] = {{Target::tracepoints, "tracepoint"},
                                                                           {Target::functions, "kprobe"},
                                                                           {Target::uprobes, "kprobe"},
