@@ -3,9 +3,8 @@
 # Sourced by the demos that run in guests: begins a guest for each kernel, and counts what happens in one.
 set -euo pipefail
 
-demo=${0##*/}
-title() { printf '\n%s\n' "$*"; }
-indent() { sed 's/^/     /'; }
+# shellcheck source=examples/demo/count.bash
+. "$(dirname "${BASH_SOURCE[0]}")/count.bash"
 
 # --- outside: a guest for each kernel -------------------------------------------------------------------------------
 in_guests() { # kernels; default: all three, as many at the same time as there are processors
@@ -53,28 +52,9 @@ must_be_inside() {
         exit 2
     fi
 }
-passed=0
-failed=0
-happened() { # what should have happened, then a test that says whether it did
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "   NOT AS IT SHOULD BE: $what"
-    fi
-}
 try() { # runs a command; its output goes to $out, its status to $status
     status=0
     out=$("$@" 2>&1) || status=$?
-}
-soon() { # waits up to thirty seconds for a command to succeed
-    local end=$((SECONDS + 30))
-    until "$@" 2>/dev/null; do
-        if [ $SECONDS -gt $end ]; then return 1; fi
-        sleep 0.1
-    done
 }
 has() { grep -Fq -- "$1" <<<"$out"; }
 ended() { test "$status" = "$1"; }
@@ -84,12 +64,3 @@ shown() { # a command: shown, run, its output shown
     if [ -n "$out" ]; then indent <<<"$out"; fi
 }
 show() { shown bpfwarden "$@"; }
-finish() {
-    echo
-    if [ "$failed" = 0 ]; then
-        echo "$demo: all $passed steps happened as they should"
-    else
-        echo "$demo: $failed of $((passed + failed)) steps did not happen as they should"
-        exit 1
-    fi
-}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of bpf() has its class in src/grant/facts.cpp, its way over a session in src/client/commands.cpp, and a line in
+"""Every command of bpf() has its class in src/grant/facts.cpp, its way over a session in src/wire/commands.cpp, and a line in
 docs/sessions.md that says both; and no way over a session gives what the class refuses."""
 
 import re
@@ -9,7 +9,7 @@ import sys
 sys.dont_write_bytecode = True
 from checklib import finish, must, read  # noqa: E402
 
-# How docs/sessions.md says what src/client/commands.cpp does.
+# How docs/sessions.md says what src/wire/commands.cpp does.
 WAYS = {"broker": "broker", "kernel": "kernel", "info": "kernel, then broker", "freeze": "kernel, then broker", "refused": "refused"}
 CLASSES = ("checked", "free", "refused")
 
@@ -38,12 +38,12 @@ def compare(facts: str, routes: str, doc: str) -> list[str]:
     problems = must(bool(wanted) and bool(route), "a table of the sources cannot be read any more")
     problems += [f"docs/sessions.md: {name} has {count} lines" for name in lines if (count := [r[0] for r in rows].count(name)) > 1]
     problems += [f"docs/sessions.md: {name} is no command" for name in lines if name not in dict(wanted)]
-    problems += [f"src/client/commands.cpp: {name} is no command of src/grant/facts.cpp" for name in route if name not in dict(wanted)]
+    problems += [f"src/wire/commands.cpp: {name} is no command of src/grant/facts.cpp" for name in route if name not in dict(wanted)]
     for name, kind in wanted:
         if kind not in CLASSES:
             problems.append(f"src/grant/facts.cpp: {name}: the class {kind} is not known here")
         if name not in route:
-            problems.append(f"src/client/commands.cpp lacks {name}")
+            problems.append(f"src/wire/commands.cpp lacks {name}")
             continue
         way = WAYS.get(route[name], route[name])
         if kind == "refused" and way != "refused":
@@ -78,7 +78,7 @@ def self_test() -> list[str]:
 
 def main() -> None:
     finish({"self-test": self_test(),
-            "commands": compare(read("src/grant/facts.cpp"), read("src/client/commands.cpp"), read("docs/sessions.md"))})
+            "commands": compare(read("src/grant/facts.cpp"), read("src/wire/commands.cpp"), read("docs/sessions.md"))})
 
 
 main()

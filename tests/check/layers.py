@@ -8,7 +8,7 @@ import sys
 sys.dont_write_bytecode = True
 from checklib import finish, must, project_files, read  # noqa: E402
 
-ORDER = ("base kernel bytecode trust audit grant filter policy wire client token broker intercept enforce guard inspect "
+ORDER = ("base kernel bytecode trust audit grant filter policy wire client token intercept broker enforce guard inspect "
          "daemon cli").split()
 TOP = {"daemon", "cli"}  # programs: neither uses the other
 SHARED = "shared"  # bpf/shared, for every folder: compiled as BPF C and as C++

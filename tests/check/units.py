@@ -17,7 +17,7 @@ UNITS = ROOT / "packaging/systemd"
 MOST_EXPOSED = 45
 # Each takes away what a session stands on; the comment in the unit says what.
 NOT_SET = ("PrivateNetwork", "PrivateUsers", "RestrictNamespaces", "ProtectProc", "ProcSubset", "NetworkNamespacePath", "User", "DynamicUser")
-SPAWNER_NEEDS = {"bpf", "perfmon", "net_admin", "sys_admin", "sys_ptrace", "setpcap", "dac_override"}
+SPAWNER_NEEDS = {"bpf", "perfmon", "net_admin", "sys_admin", "sys_ptrace", "setpcap", "dac_override", "setuid", "setgid"}
 CALLS = {"@system-service", "bpf", "perf_event_open", "seccomp", "fsopen", "fsconfig", "fsmount"}
 
 

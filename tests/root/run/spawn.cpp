@@ -10,13 +10,14 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <thread>
+#include <cstdlib>
 
 namespace bpfwarden::test {
 
 namespace {
 
-constexpr std::chrono::seconds patience(20);
+// The large counts of a soak take minutes.
+const std::chrono::seconds patience(std::getenv("BPFWARDEN_SOAK") != nullptr ? 1800 : 20);
 
 // Reads what is there; false at the end of the stream.
 bool read_some(int fd, std::string& text) {
@@ -141,16 +142,5 @@ Ended Running::wait(const std::string& input) {
 }
 
 Ended run(const Start& start, const std::string& input) { return Running(start).wait(input); }
-
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-    const auto end = Clock::now() + limit;
-    auto pause = std::chrono::microseconds(200);
-    while (!condition()) {
-        if (Clock::now() > end) return false;
-        std::this_thread::sleep_for(pause);
-        pause = std::min(pause * 2, std::chrono::microseconds(20'000));
-    }
-    return true;
-}
 
 }  // namespace bpfwarden::test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "../eventually.hpp"
+
 namespace bpfwarden::test {
 
 using Words = std::vector<std::string>;
@@ -59,6 +61,5 @@ inline Ended run(const Words& argv) { return run(Start{.argv = argv}); }
 
 // What a test limits itself to.
 using Clock = std::chrono::steady_clock;
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit = std::chrono::seconds(5));
 
 }  // namespace bpfwarden::test

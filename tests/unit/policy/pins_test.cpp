@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "policies.hpp"
@@ -223,6 +226,34 @@ TEST(Pins, WhatAnImageNeeds) {
                                 "[[rule]]\ndeny = ['read']\nlabels = ['y']\n");
     EXPECT_EQ(image.kinds, bit(PinKind::ima) | bit(PinKind::label) | bit(PinKind::user_label));
     EXPECT_EQ(image.ima_algorithms, 1U << 6);
+}
+
+// What an exec reads of the file: a digest of a large one is dear, so it is asked for where a way in goes by it alone.
+TEST(Pins, AreReadInDomainsThatAWayLeadsFrom) {
+    using enum PinKind;
+    const auto one = "sha256:" + digest('1');
+    const auto image = compiled(fmt::format(
+        "format = 1\n"
+        "[[domain]]\nname = 'gate'\nenter = [ {{ exe = '/gate' }} ]\n"
+        "[[domain]]\nname = 'inner'\nenter = [ {{ ima = '{0}', from = ['gate'] }}, {{ uid = 7, from = ['last'] }} ]\n"
+        "[[domain]]\nname = 'both'\nenter = [ {{ fsverity = '{0}', from = ['gate'] }}, {{ label = 'a', "
+        "from = ['inner', 'unconfined'] }} ]\n"
+        "[[domain]]\nname = 'last'\nenter = [ {{ user_label = 'x' }} ]\n",
+        one));
+    bw_image_head head;
+    std::memcpy(&head, &image.lines[0], sizeof head);
+    std::map<std::string, std::uint32_t> kinds;
+    for (std::uint32_t number = 0; number < head.domains; ++number) {
+        bw_domain domain;
+        std::memcpy(&domain, &image.lines[head.domain_line + number * BW_DOMAIN_LINES], sizeof domain);
+        kinds[image.domains[number]] = domain.pin_kinds;
+    }
+    const std::map<std::string, std::uint32_t> expected{{"unconfined", bit(label) | bit(user_label)},
+                                                        {"gate", bit(ima) | bit(fsverity)},
+                                                        {"inner", bit(label)},
+                                                        {"both", 0},
+                                                        {"last", 0}};
+    EXPECT_EQ(kinds, expected);
 }
 
 }  // namespace bpfwarden::policy
