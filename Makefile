@@ -13,7 +13,7 @@ kernels   = $(if $(filter all,$(KERNEL)),vm,$(foreach kernel,$(KERNEL),vm-$(kern
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps deps-build deps-demo
 deps: ## install what building and testing need (asks first; YES=1 says yes)
@@ -34,11 +34,17 @@ install: build ## install the programs (PREFIX=/usr/local, DESTDIR=)
 	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
 
 .PHONY: demo
-demo: deps-demo ## run an unmodified BPF program without root, under a grant
+demo: deps-demo ## unmodified BPF programs without root, under grants; one is cut off while it runs
 	@tools/build src/all examples/all
 	@# Without tokens here it runs in a guest, which needs more packages.
 	@build/bin/bpfwarden host check --require token >/dev/null 2>&1 || tools/deps guest
 	@examples/demo/demo
+	@echo 'next: `make demo-intercept`, any program, as it is, by its system calls'
+
+.PHONY: demo-intercept
+demo-intercept: deps-demo ## any program, by its system calls: Debian's opensnoop as nobody, a refusal and its reason, the audit
+	@tools/build src/all
+	@examples/demo/demo-intercept
 	@echo 'next: `make demo-session`, a grant held open as a file descriptor, and taken back'
 
 .PHONY: demo-session

@@ -7,23 +7,24 @@ _bpfwarden_verbs() { # of the object $1
     '') echo 'run grant filter policy guard session host audit' ;;
     audit) echo 'tail query stats' ;;
     filter) echo 'build check dump explain diff stats test run' ;;
-    grant) echo 'check show explain diff list init digest reload revoke' ;;
+    grant) echo 'check show explain diff list init learn digest reload revoke' ;;
     guard) echo 'seal protect release status update unseal' ;;
     host) echo 'check' ;;
     policy) echo 'check show explain diff identity apply confirm rollback status remove' ;;
-    session) echo 'list show revoke metrics attach' ;;
+    session) echo 'list show revoke metrics supervise attach' ;;
     esac
 }
 
 _bpfwarden_options() { # of the command "$1"
     case $1 in
-    ' run') echo '--grant --user --via --net --token-path --into --unenforced --keep-fd --dry-run --json --help' ;;
+    ' run') echo '--grant --user --via --map-root --verbose --net --token-path --into --unenforced --keep-fd --dry-run --json --help' ;;
     'grant check') echo '--root --json --help' ;;
     'grant show') echo '--root --json --help' ;;
     'grant explain') echo '--root --json --help' ;;
     'grant diff') echo '--root --json --help' ;;
     'grant list') echo '--root --json --help' ;;
     'grant init') echo '--template --name --user --output --dry-run --json --help' ;;
+    'grant learn') echo '--output --name --user --map-root --json --help' ;;
     'grant digest') echo '--program --output --json --help' ;;
     'grant reload') echo '--json --help' ;;
     'grant revoke') echo '--dry-run --json --help' ;;
@@ -55,6 +56,7 @@ _bpfwarden_options() { # of the command "$1"
     'session show') echo '--json --help' ;;
     'session revoke') echo '--dry-run --json --help' ;;
     'session metrics') echo '--json --help' ;;
+    'session supervise') echo '--grant --once --json --help' ;;
     'session attach') echo '--grant --no-preload --json --help' ;;
     'host check') echo '--require --json --help' ;;
     'audit tail') echo '--follow --lines --session --grant --verdict --domain --path --event --uid --operation --since --until --file --json --help' ;;
@@ -68,7 +70,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     case "$1 $2" in
     ' run --grant') echo 'grant' ;;
     ' run --user') echo 'user' ;;
-    ' run --via') echo 'word token' ;;
+    ' run --via') echo 'word auto token intercept' ;;
     ' run --net') echo 'word private inherit' ;;
     ' run --token-path') echo 'directory' ;;
     ' run --into') echo 'process' ;;
@@ -83,6 +85,9 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --name') echo 'nothing' ;;
     'grant init --user') echo 'user' ;;
     'grant init --output') echo 'file' ;;
+    'grant learn --output') echo 'file' ;;
+    'grant learn --name') echo 'nothing' ;;
+    'grant learn --user') echo 'user' ;;
     'grant digest --program') echo 'nothing' ;;
     'grant digest --output') echo 'file' ;;
     'filter build --arch') echo 'word x86_64 x32 i386 aarch64' ;;
@@ -194,6 +199,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'guard release --pin') echo 'file' ;;
     'guard release --mount') echo 'file' ;;
     'guard release --id') echo 'nothing' ;;
+    'session supervise --grant') echo 'nothing' ;;
     'session attach --grant') echo 'nothing' ;;
     'host check --require') echo 'list bpf mount_api openat2 token token_works token_info user_namespaces nobody_user_namespaces max_user_namespaces vmlinux_btf libbpf bpftool delegating_bpffs peer_pidfd pidfd_thread pidfd_getfd clone_into_cgroup cgroup2 cgroup_controllers cgroup_nsdelegate cgroup1 perf_event_paranoid pinnable_bpffs notifier notifier_addfd notifier_addfd_send notifier_wait_killable ptrace_scope seccomp_filter bpf_jit_enable bpf_jit_harden lsm_order bpf_lsm_built_in bpf_lsm_active bpf_lsm_works path_kfuncs xattr_kfuncs preempt_disable arena ima fsverity fsverity_kfunc bpf_wq cgroup_sysctl ftrace_enabled world_writable_bpffs pkcs7_kfunc trusted_keyring module_signing lockdown unprivileged_bpf_disabled selinux apparmor commands map_types program_types attach_types helpers program_types_load module_btf kernel_config' ;;
     'audit tail --lines') echo 'nothing' ;;
@@ -243,6 +249,7 @@ _bpfwarden_argument() { # number $2, from 0, of the command "$1"
     'grant explain '1) echo 'word map_create prog_load btf_load attach perf_event_open command helper kfunc' ;;
     'grant diff '0) echo 'grant' ;;
     'grant diff '1) echo 'grant' ;;
+    'grant learn '*) echo 'command' ;;
     'grant digest '0) echo 'file' ;;
     'filter build '0) echo 'file' ;;
     'filter check '0) echo 'file' ;;
