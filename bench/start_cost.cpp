@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// start_cost ROUNDS NAME COMMAND… [--- NAME COMMAND…]…: how long commands take from spawn to end, one after the other
-// in each round, the order reversed every round. A line a run: NAME ROUND NANOSECONDS.
+// start_cost [--first-line] ROUNDS NAME COMMAND… [--- NAME COMMAND…]…: how long commands take from spawn to end, or to
+// the first line that they write to a terminal and are then ended by Ctrl-C; one after the other in each round, the
+// order reversed every round. A line a run: NAME ROUND NANOSECONDS.
 #include <fmt/format.h>
+#include <pty.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,6 +18,7 @@
 #include <ctime>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -61,14 +65,48 @@ std::optional<std::int64_t> run(const Command& command) {
     return now() - start;
 }
 
+// Until its first line; what it writes after that is read and dropped.
+std::optional<std::int64_t> run_to_first_line(const Command& command) {
+    const auto start = now();
+    int terminal = -1;
+    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    if (pid == 0) {
+        ::execv(command.argv[0], command.argv.data());
+        ::_exit(127);
+    }
+    std::optional<std::int64_t> spent;
+    std::string said;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+        if (spent) continue;
+        said.append(buffer, static_cast<std::size_t>(n));
+        if (!said.contains('\n')) continue;
+        spent = now() - start;
+        const char interrupt = 3;
+        (void)!::write(terminal, &interrupt, 1);
+    }
+    ::close(terminal);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    // An error is a line too. Ctrl-C may have come before it was waited for.
+    const bool well = WIFEXITED(status) ? WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 128 + SIGINT
+                                        : WTERMSIG(status) == SIGINT;
+    if (spent && well) return spent;
+    fmt::print(stderr, "start_cost: {} failed\n  its wait status is {:#x}, and it said: {}\n", command.name, status,
+               said);
+    return std::nullopt;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::span words(argv, static_cast<std::size_t>(argc));
+    std::span words(argv, static_cast<std::size_t>(argc));
+    const bool first_line = argc > 1 && std::string_view(argv[1]) == "--first-line";
+    if (first_line) words = words.subspan(1);
     int rounds = 0;
-    if (argc > 3) std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), rounds);
+    if (words.size() > 3) std::from_chars(words[1], words[1] + std::strlen(words[1]), rounds);
     if (rounds < 1) {
-        std::fputs("usage: start_cost ROUNDS NAME COMMAND… [--- NAME COMMAND…]…\n", stderr);
+        std::fputs("usage: start_cost [--first-line] ROUNDS NAME COMMAND… [--- NAME COMMAND…]…\n", stderr);
         return 2;
     }
     auto commands = read_commands(words.subspan(2));
@@ -79,7 +117,7 @@ int main(int argc, char** argv) {
     constexpr int warm_up = 2;
     for (int round = -warm_up; round < rounds; ++round) {
         for (const auto& command : commands) {
-            const auto spent = run(command);
+            const auto spent = first_line ? run_to_first_line(command) : run(command);
             if (!spent) return 1;
             if (round >= 0) fmt::print("{} {} {}\n", command.name, round, *spent);
         }

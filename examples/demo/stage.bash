@@ -16,6 +16,14 @@ if [ "$(id -u)" != 0 ]; then
     exec sudo -- "$0" "$@"
 fi
 
+if [ ! -e /sys/kernel/tracing/events ] || [ ! -e /sys/kernel/debug/tracing ]; then
+    # systemd mounts both; where it does not run (containers), they are there for the demo alone.
+    # shellcheck disable=SC2016 # the inner shell's
+    exec unshare --mount --propagation private -- sh -ec '[ -e /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
+        [ -e /sys/kernel/debug/tracing ] || mount -t debugfs debugfs /sys/kernel/debug
+        exec "$@"' sh "$0" "$@"
+fi
+
 stage='' daemon='' traced='' tracer=''
 enter_stage() { # where nobody can read it: a checkout may be in a home directory
     stage=$(mktemp -d /tmp/bpfwarden-demo.XXXXXX)

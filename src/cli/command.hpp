@@ -20,6 +20,7 @@ struct Option {
     std::string_view help;
     bool repeated = false;
     bool required = false;
+    std::string_view letter = {};  // "-o", the same in short, or empty
 };
 
 struct Positional {
@@ -60,6 +61,9 @@ struct Command {
     // Left out of --help, the manual and completions: for the build, not for people.
     bool hidden = false;
 };
+
+// By its name or its letter; null: it has none such.
+const Option* find_option(const Command& command, std::string_view word);
 
 // "grant check", or "run".
 std::string full_name(const Command& command);

@@ -53,7 +53,8 @@ void describe(CLI::App& app, const Command& command, Args& args) {
             continue;
         }
         auto* added = app.add_option_function<std::vector<std::string>>(
-            name, [&args, name](const std::vector<std::string>& values) { args.options[name] = values; });
+            option.letter.empty() ? name : fmt::format("{},{}", option.letter, name),
+            [&args, name](const std::vector<std::string>& values) { args.options[name] = values; });
         // One value each time, or it would take the positionals that come after it.
         added->expected(1)->allow_extra_args(false)->required(option.required);
         added->multi_option_policy(option.repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
@@ -83,8 +84,8 @@ std::vector<std::string> take_rest(const Command& command, std::vector<std::stri
             --own;
             continue;
         }
-        const auto known = std::ranges::find(command.options, word, &Option::name);
-        if (known != command.options.end() && !known->value.empty()) ++at;
+        const auto* known = find_option(command, word);
+        if (known != nullptr && !known->value.empty()) ++at;
     }
     if (at >= words.size()) return {};
     const auto from = words.begin() + static_cast<std::ptrdiff_t>(at);

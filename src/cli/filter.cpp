@@ -48,7 +48,8 @@ std::vector<Command> filter_commands() {
              "memory (struct sock_filter, little-endian), as bwrap --seccomp, crun and minijail take it. C is compiled "
              "with clang. The same source and options give the same bytes.",
          .positionals = {source},
-         .options = build_options({{"--output", "FILE", "where to write it (default: standard output)"}}),
+         .options =
+             build_options({{"--output", "FILE", "where to write it (default: standard output)", false, false, "-o"}}),
          .run = filter_build},
         {.object = "filter",
          .verb = "check",

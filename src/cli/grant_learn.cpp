@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `bpfwarden grant learn --output FILE -- COMMAND`
+// `bpfwarden grant learn -o FILE -- COMMAND`
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -42,7 +42,7 @@ Result<int> grant_learn(const Args& args) {
     auto fd = BW_TRY(control.open_session(texts, user.uid, user.gid, true));
     const auto session = BW_TRY(client::Session::adopt(fd.get()));
     (void)fd.release();
-    const int status = BW_TRY(run_in_session(args, *session, &user));
+    const int status = BW_TRY(run_in_session(args, *session, &user, true));
 
     const auto operations = BW_TRY(client::operations(*session));
     if (operations.empty())

@@ -131,8 +131,10 @@ void list_options(std::string& text, std::span<const Option> options) {
         std::string what(option.help);
         if (option.required) what += " (required)";
         if (option.repeated) what += " (may be repeated)";
-        entry(text, option.value.empty() ? std::string(option.name) : fmt::format("{} {}", option.name, option.value),
-              what);
+        auto name =
+            option.letter.empty() ? std::string(option.name) : fmt::format("{}, {}", option.letter, option.name);
+        if (!option.value.empty()) name += fmt::format(" {}", option.value);
+        entry(text, name, what);
     }
 }
 

@@ -156,7 +156,9 @@ std::string option_values() {
         for (const auto& option : command->options)
             if (!option.value.empty())
                 text +=
-                    fmt::format("    '{} {}') echo '{}' ;;\n", key(*command), option.name, offer(values_of(option)));
+                    fmt::format("    {}'{} {}') echo '{}' ;;\n",
+                                option.letter.empty() ? "" : fmt::format("'{} {}' | ", key(*command), option.letter),
+                                key(*command), option.name, offer(values_of(option)));
     return text + "    esac\n}\n";
 }
 

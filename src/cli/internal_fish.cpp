@@ -50,7 +50,9 @@ std::string line(std::string_view condition, const std::string& rest) {
 std::string command_offer(const Command& command) {
     auto call = fmt::format("(__bpfwarden_command {} {}", command.verb, command.positionals.size() - 1);
     for (const auto& option : command.options)
-        if (!option.value.empty()) call += fmt::format(" {}", option.name);
+        if (!option.value.empty())
+            call += option.letter.empty() ? fmt::format(" {}", option.name)
+                                          : fmt::format(" {} {}", option.letter, option.name);
     return fmt::format("-x -a {}", quote(call + ")"));
 }
 
@@ -59,8 +61,10 @@ std::string command_lines(const Command& command) {
     std::string text;
     for (const auto& option : command.options)
         text += line(
-            at, fmt::format("-l {} {}-d {}", option.name.substr(2),
-                            option.value.empty() ? "" : "-r " + offer(values_of(option)) + " ", quote(option.help)));
+            at,
+            fmt::format("{}-l {} {}-d {}", option.letter.empty() ? "" : fmt::format("-s {} ", option.letter.substr(1)),
+                        option.name.substr(2), option.value.empty() ? "" : "-r " + offer(values_of(option)) + " ",
+                        quote(option.help)));
     for (const auto& positional : command.positionals) {
         const auto values = values_of(command, positional);
         text += line(at, values.kind == Values::Kind::command ? command_offer(command) : offer(values));

@@ -81,7 +81,9 @@ std::string take_note(Notes& notes, const std::string& key) {
 }
 
 std::string option_entry(const Option& option) {
-    auto text = fmt::format(".TP\n\\fB{}\\fR", roff(option.name));
+    auto text = std::string(".TP\n");
+    if (!option.letter.empty()) text += fmt::format("\\fB{}\\fR, ", roff(option.letter));
+    text += fmt::format("\\fB{}\\fR", roff(option.name));
     if (!option.value.empty()) text += " " + styled(option.value);
     text += "\n" + sentence(option.help) + "\n";
     if (option.required) text += "Required.\n";

@@ -25,7 +25,7 @@ Result<int> run_intercepted(const Args& args, const grant::Resolved& grant);
 Result<int> run_intercepted(const Args& args, const std::string& installed_grant);
 
 // The command of `args`, under this session; by root as `user`, unless that is root.
-Result<int> run_in_session(const Args& args, client::Session& session, const kernel::User* user);
+Result<int> run_in_session(const Args& args, client::Session& session, const kernel::User* user, bool learning = false);
 
 // To standard error. fmt::print() throws when nobody can read what it says.
 void say(const std::string& text);

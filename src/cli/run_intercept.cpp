@@ -62,7 +62,7 @@ void say_refusals(Session& session) {
 
 }  // namespace
 
-Result<int> run_in_session(const Args& args, Session& session, const kernel::User* user) {
+Result<int> run_in_session(const Args& args, Session& session, const kernel::User* user, bool learning) {
     std::optional<intercept::Identity> become;
     if (user != nullptr && user->uid != 0) become = intercept::Identity{user->uid, user->gid, user->groups};
     const intercept::LaunchRequest request{
@@ -76,6 +76,10 @@ Result<int> run_in_session(const Args& args, Session& session, const kernel::Use
     const auto ended = BW_TRY(intercept::launch(request));
     if (ended.error) say(ended.error->text("bpfwarden run"));
     say_refusals(session);
+    // Where the files of an event are not there, nothing is asked for that could be refused.
+    if (ended.status != 0 && !learning && !request.events.empty())
+        say(fmt::format("bpfwarden run: of the kernel's events, the command saw the {} that targets.tracepoints has",
+                        request.events.size() / 2));
     return ended.status;
 }
 

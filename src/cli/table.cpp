@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/command.hpp"
 
 namespace bpfwarden::cli {
 
 std::string full_name(const Command& command) {
     return command.object.empty() ? std::string(command.verb) : fmt::format("{} {}", command.object, command.verb);
+}
+
+const Option* find_option(const Command& command, std::string_view word) {
+    const auto found = std::ranges::find_if(
+        command.options, [&](const Option& one) { return one.name == word || (!word.empty() && one.letter == word); });
+    return found == command.options.end() ? nullptr : &*found;
 }
 
 std::span<const Object> all_objects() {

@@ -67,7 +67,10 @@ Error no_command(std::string_view object) {
 Error explain_usage(const Command& command, std::span<const std::string> words, const std::string& parser_says) {
     const auto whose = fmt::format("bpfwarden {}", full_name(command));
     std::vector<std::string_view> known{"--json", "--help", "-h"};
-    for (const auto& option : command.options) known.push_back(option.name);
+    for (const auto& option : command.options) {
+        known.push_back(option.name);
+        if (!option.letter.empty()) known.push_back(option.letter);
+    }
     std::map<std::string_view, unsigned> given;
     std::vector<std::string> positionals;
     bool only_positionals = false;
@@ -84,13 +87,13 @@ Error explain_usage(const Command& command, std::span<const std::string> words, 
         const auto equals = word.find('=');
         const auto name = word.substr(0, equals);
         if (std::ranges::find(known, name) == known.end()) return unknown_option(name, known, whose);
-        const auto option = std::ranges::find(command.options, name, &Option::name);
-        const bool takes_value = option != command.options.end() && !option->value.empty();
+        const auto* option = find_option(command, name);
+        const bool takes_value = option != nullptr && !option->value.empty();
         if (!takes_value && equals != std::string_view::npos)
             return usage(fmt::format("{} takes no value", name),
                          fmt::format("it is given {}", quoted(word.substr(equals + 1))), whose);
-        given[name] += 1;
-        if (given[name] > 1 && takes_value && !option->repeated)
+        const unsigned times = ++given[option != nullptr ? option->name : name];
+        if (times > 1 && takes_value && !option->repeated)
             return usage(fmt::format("{} is given more than once", name), "only one can hold", whose);
         if (!takes_value || equals != std::string_view::npos) continue;
         ++i;

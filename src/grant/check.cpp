@@ -38,11 +38,12 @@ class Checker {
 
     Verdict operator()(const ProgLoad& op) const {
         if (auto no = command("prog_load")) return *no;
+        // Known to the last instruction, and harmless whatever its type and whatever it calls: wherever programs may be
+        // loaded at all, as socket_filter is, which they all imply.
+        if (is_probe(op)) return value(Dimension::program_types, "socket_filter");
         const auto type = value(Dimension::program_types, op.type);
         if (!type.allowed) return type;
         if (auto no = load_attach_type(op)) return *no;
-        // Known to the last instruction, and harmless whatever it calls.
-        if (is_probe(op)) return type;
         for (const auto& name : op.helpers)
             if (auto verdict = value(Dimension::helpers, name); !verdict.allowed) return verdict;
         for (const auto& name : op.kfuncs)

@@ -327,6 +327,8 @@ std::span<const ProbeFacts> all_probe_facts() {
         {"socket_filter", "4555525088775ce672ec36f85f5b89bd53015a9db897d8b1b0bd08b593697eaf", "global data (5.2)"},
         // Reads 8 bytes from address 0 to its stack.
         {"tracepoint", "2a71da1e3f8d9dc085e4e632bc2c22d8d27f4deb2f2bdd8b5c273d7e85398e53", "probe_read_kernel (5.5)"},
+        // Calls it with nothing, which no verifier takes: bpftrace reads the reason in its log.
+        {"kprobe", "79454ef42cb858d4ee6e767e314c7db72dbf2c09fafd259431b9a1f136a1bd3a", "probe_read_kernel (5.5)"},
         {"socket_filter", "62efe59b7d4f5ea1e6a1c01a78f0fbbb112380f25026afe08dc8f4b90192453f",
          "memory by control group (5.11), known by ktime_get_coarse_ns"},
         {"kprobe", "26bbb9e7623511d4ff39f4fa1f25c26c388b91513d43e3470ca2c7460fb0f29e", "get_attach_cookie (5.15)"},

@@ -14,6 +14,10 @@ from .result import FAILED, PASSED, SKIPPED, Case
 from .run import Run
 
 SOAK_ONLY = {"fresh-chroot"}  # too slow, or too big a download, for every run
+# In a mount namespace of each program's own: what a test forgets to unmount is gone with it. systemd mounts tracefs and
+# debugfs; where it does not run (containers), nobody has.
+_WITH_TRACING = ["sh", "-c", "[ -e /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing;"
+                 '[ -e /sys/kernel/debug/tracing ] || mount -t debugfs debugfs /sys/kernel/debug; exec "$@"', "sh"]
 _LINE = re.compile(r"^(ok|not ok|skip) ([^:]+)(?:: (.*))?$")
 
 
@@ -44,8 +48,7 @@ def root(run: Run) -> None:
                        for name in gtest.list_cases(program, cases)]
             run.finish("root", program.name, skipped, 0)
             continue
-        # A mount namespace of its own: what a test forgets to unmount is gone with it.
-        _program(run, "root", program, cases, [*prefix, "unshare", "--mount", "--propagation", "private", "--"])
+        _program(run, "root", program, cases, [*prefix, "unshare", "--mount", "--propagation", "private", "--", *_WITH_TRACING])
 
 
 def become_root() -> list[str] | None:

@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "kernel/mount.hpp"
+#include "root/tools/just_enough.hpp"
 #include "root/tools/tool.hpp"
 
 namespace bpfwarden::test {
@@ -196,6 +197,24 @@ TEST_F(Bpftool, AttachesToItsControlGroupAlone) {
     EXPECT_EQ(connecting_from(cgroups.own()), ECONNREFUSED);
     running.wait();
     EXPECT_THAT(running.said(), HasSubstr("targets.cgroups"));
+}
+
+TEST_F(Bpftool, WhatIsLearnedFromItIsJustEnough) {
+    const auto script = fmt::format(
+        "PATH=$PATH:/usr/sbin; cd {}; own={}; map={}/own/mine; set -e; trap 'kill $! 2>/dev/null; rm -f $map' EXIT;"
+        "bpftool map create $map type hash key 4 value 4 entries 4 name mine; ./hold_object socket_gate.bpf.o &"
+        "for i in 1 2 3 4 5 6 7 8 9 10; do if bpftool prog show | grep -q gate_connect; then break; fi; sleep 0.2; "
+        "done;"
+        "id=$(bpftool prog show | sed -n 's/^\\([0-9]*\\): cgroup_sock_addr.*/\\1/p');"
+        "bpftool cgroup attach $own cgroup_inet4_connect id $id; bpftool cgroup detach $own cgroup_inet4_connect id "
+        "$id;"
+        "echo all\" \"done",
+        daemon.directory(), cgroups.own(), pins);
+    expect_just_enough(daemon,
+                       {.name = "learned", .command = {"/bin/sh", "-c", script}, .does_it = [](Running& running, auto) {
+                            (void)running.wait();
+                            return running.said().contains("all done");
+                        }});
 }
 
 }  // namespace

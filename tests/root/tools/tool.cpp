@@ -28,12 +28,11 @@ namespace {
 // Packages that are only unpacked, for guests.
 const std::string unpacked = "/bpfwarden/debian";
 
-// bpftrace compiles; in a guest that takes long.
-std::chrono::seconds patience() { return std::chrono::seconds(emulated() ? 90 : 30); }
-
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 }  // namespace
+
+std::chrono::seconds patience() { return std::chrono::seconds(emulated() ? 90 : 30); }
 
 std::string find_tool(const std::string& name) {
     for (const auto& folder :
@@ -133,9 +132,9 @@ bool Running::read(int milliseconds) {
     return true;
 }
 
-bool Running::says(const std::string& pattern, const std::function<void()>& cause) {
+bool Running::says(const std::string& pattern, const std::function<void()>& cause, std::chrono::milliseconds within) {
     const std::regex wanted(pattern);
-    for (const auto end = Clock::now() + patience(); Clock::now() < end;) {
+    for (const auto end = Clock::now() + within; Clock::now() < end;) {
         if (cause) cause();
         const bool goes_on = read(200);
         if (std::regex_search(said_, wanted)) return true;

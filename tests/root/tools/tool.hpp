@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ std::string beside(const std::string& path);
 // A copy in the daemon's directory, which others have a way to.
 std::string for_others(const Daemon& daemon, const std::string& file);
 
+// bpftrace compiles; in a guest that takes long.
+std::chrono::seconds patience();
+
 class Running {
   public:
     Running(uid_t uid, const Words& command);
@@ -42,7 +46,8 @@ class Running {
 
     // Whether it says something that has `pattern` in it, while `cause` is done again and again; false as well if it
     // ends before.
-    bool says(const std::string& pattern, const std::function<void()>& cause = {});
+    bool says(const std::string& pattern, const std::function<void()>& cause = {},
+              std::chrono::milliseconds within = patience());
     // Ctrl-C, again where it is not heard, until it has ended; its exit status, or 128 and the signal's number.
     int interrupt();
     // Until it ends by itself; -1: it does not.

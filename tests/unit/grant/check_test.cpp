@@ -154,6 +154,22 @@ TEST(Check, LibbpfsProbePassesIdentityAndNothingElseDoes) {
     EXPECT_FALSE(check(grant, probe).allowed);
 }
 
+// Whatever their type: were it refused, libbpf and bpftrace would go on as on a kernel that lacks what they ask for.
+TEST(Check, ProbesAreAllowedWhereverAnyProgramIs) {
+    const auto* const probe =
+        "prog_load kprobe attach=trace_kprobe_multi instructions=2 "
+        "sha256=59f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52";
+    const auto* const other =
+        "prog_load kprobe attach=trace_kprobe_multi instructions=2 "
+        "sha256=60f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52";
+    const auto* const attached = "attach trace_kprobe_multi program=kprobe function=do_exit";
+    const auto xdp = allowing("program_types = ['xdp']");
+    EXPECT_TRUE(ask(xdp, probe).allowed);
+    EXPECT_FALSE(ask(xdp, other).allowed);
+    EXPECT_FALSE(ask(xdp, attached).allowed) << "a probe that was loaded is attached to nothing";
+    EXPECT_FALSE(ask(allowing("map_types = ['hash']"), probe).allowed);
+}
+
 TEST(Check, EveryFilesNarrowingHolds) {
     const auto grant =
         resolved("format = 1\ninclude = ['b']\n[allow]\nprogram_types = ['xdp']\n[targets]\ninterfaces = ['*0']",

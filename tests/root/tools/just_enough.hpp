@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// `bpfwarden grant learn` on a program that does something: what it writes lets the program do it, and nothing of what
+// it writes can be left out.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "root/tools/tool.hpp"
+
+namespace bpfwarden::test {
+
+struct Doing {
+    std::string name;  // of the grant
+    Words command;
+    bool map_root = false;
+    // Whether it does what it is for within that time; it has ended then.
+    std::function<bool(Running&, std::chrono::milliseconds within)> does_it;
+};
+
+void expect_just_enough(Daemon& daemon, const Doing& doing);
+
+}  // namespace bpfwarden::test
