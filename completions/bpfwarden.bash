@@ -84,12 +84,12 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'grant init --template') echo 'word xdp tracing cgroup' ;;
     'grant init --name') echo 'nothing' ;;
     'grant init --user') echo 'user' ;;
-    'grant init --output') echo 'file' ;;
-    'grant learn --output') echo 'file' ;;
+    'grant init -o' | 'grant init --output') echo 'file' ;;
+    'grant learn -o' | 'grant learn --output') echo 'file' ;;
     'grant learn --name') echo 'nothing' ;;
     'grant learn --user') echo 'user' ;;
     'grant digest --program') echo 'nothing' ;;
-    'grant digest --output') echo 'file' ;;
+    'grant digest -o' | 'grant digest --output') echo 'file' ;;
     'filter build --arch') echo 'word x86_64 x32 i386 aarch64' ;;
     'filter build --kernel') echo 'nothing' ;;
     'filter build --bad-arch') echo 'nothing' ;;
@@ -100,7 +100,7 @@ _bpfwarden_value() { # of the option $2 of the command "$1"; nothing: it takes n
     'filter build --optimize') echo 'nothing' ;;
     'filter build --for-kernel') echo 'nothing' ;;
     'filter build --effort') echo 'word quick normal high' ;;
-    'filter build --output') echo 'file' ;;
+    'filter build -o' | 'filter build --output') echo 'file' ;;
     'filter check --arch') echo 'word x86_64 x32 i386 aarch64' ;;
     'filter check --kernel') echo 'nothing' ;;
     'filter check --bad-arch') echo 'nothing' ;;

@@ -129,15 +129,15 @@ complete -c bpfwarden -n '__bpfwarden_at grant list' -l root -r -x -a '(__fish_c
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l template -r -x -a 'xdp tracing cgroup' -d 'what kind of programs it is for'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l name -r -x -d 'the name of the grant (default: the template\'s)'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l user -r -x -a '(__fish_complete_users)' -d 'who may open it (default: root only)'
-complete -c bpfwarden -n '__bpfwarden_at grant init' -l output -r -F -d 'write to FILE, which must not exist'
+complete -c bpfwarden -n '__bpfwarden_at grant init' -s o -l output -r -F -d 'write to FILE, which must not exist'
 complete -c bpfwarden -n '__bpfwarden_at grant init' -l dry-run -d 'with --output: say what would be written'
-complete -c bpfwarden -n '__bpfwarden_at grant learn' -l output -r -F -d 'write to FILE, which must not exist'
+complete -c bpfwarden -n '__bpfwarden_at grant learn' -s o -l output -r -F -d 'write to FILE, which must not exist'
 complete -c bpfwarden -n '__bpfwarden_at grant learn' -l name -r -x -d 'the name of the grant (default: the command\'s)'
 complete -c bpfwarden -n '__bpfwarden_at grant learn' -l user -r -x -a '(__fish_complete_users)' -d 'who the command runs as, and the grant is for (default: root)'
 complete -c bpfwarden -n '__bpfwarden_at grant learn' -l map-root -d 'show the command uid 0, in a user namespace of that one user'
-complete -c bpfwarden -n '__bpfwarden_at grant learn' -x -a '(__bpfwarden_command learn 0 --output --name --user)'
+complete -c bpfwarden -n '__bpfwarden_at grant learn' -x -a '(__bpfwarden_command learn 0 -o --output --name --user)'
 complete -c bpfwarden -n '__bpfwarden_at grant digest' -l program -r -x -d 'this program only'
-complete -c bpfwarden -n '__bpfwarden_at grant digest' -l output -r -F -d 'write what is to be signed to FILE, which must not exist; for one program'
+complete -c bpfwarden -n '__bpfwarden_at grant digest' -s o -l output -r -F -d 'write what is to be signed to FILE, which must not exist; for one program'
 complete -c bpfwarden -n '__bpfwarden_at grant digest' -F
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -l dry-run -d 'say how many sessions would end'
 complete -c bpfwarden -n '__bpfwarden_at grant revoke' -x
@@ -152,7 +152,7 @@ complete -c bpfwarden -n '__bpfwarden_at filter build' -l optimize -r -x -d 'usu
 complete -c bpfwarden -n '__bpfwarden_at filter build' -l for-kernel -r -x -d 'before 5.11 always allowed calls cost as well, and count'
 complete -c bpfwarden -n '__bpfwarden_at filter build' -l effort -r -x -a 'quick normal high' -d 'how long to search; counted in steps, so that the result is always the same'
 complete -c bpfwarden -n '__bpfwarden_at filter build' -l require-proof -d 'fail if it is not proven that the program is the source\'s function'
-complete -c bpfwarden -n '__bpfwarden_at filter build' -l output -r -F -d 'where to write it (default: standard output)'
+complete -c bpfwarden -n '__bpfwarden_at filter build' -s o -l output -r -F -d 'where to write it (default: standard output)'
 complete -c bpfwarden -n '__bpfwarden_at filter build' -F
 complete -c bpfwarden -n '__bpfwarden_at filter check' -l arch -r -x -a 'x86_64 x32 i386 aarch64' -d 'x86_64, x32, i386 or aarch64 (default: those of this machine, or of the profile)'
 complete -c bpfwarden -n '__bpfwarden_at filter check' -l kernel -r -x -d 'whose table says which system calls there are (default: the newest known)'

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,9 +62,12 @@ struct Received {
     std::string text;
     std::vector<UniqueFd> fds;
 };
-// All that a runtime sends until it closes, and the fds of its first message.
+// What a runtime sends, up to the end of its JSON: runc and crun keep the socket open as long as their container runs.
 Result<Received> receive_all(FdRef connection) {
     constexpr std::size_t most = 1024 * 1024;
+    // Others wait meanwhile.
+    const timeval patience{.tv_sec = 5, .tv_usec = 0};
+    (void)::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     Received received;
     for (;;) {
         std::array<char, 16 * 1024> bytes;
@@ -76,6 +80,8 @@ Result<Received> receive_all(FdRef connection) {
         message.msg_controllen = sizeof control;
         const auto n = ::recvmsg(connection.get(), &message, MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN)
+            return fail(Code::bad_input, "the container runtime sent no more for five seconds, and no whole state");
         if (n < 0) return fail_errno("receiving from the container runtime");
         for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
             if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -87,6 +93,7 @@ Result<Received> receive_all(FdRef connection) {
         }
         if (n == 0) return received;
         received.text.append(bytes.data(), static_cast<std::size_t>(n));
+        if (nlohmann::json::accept(received.text)) return received;
         if (received.text.size() > most) return fail(Code::bad_input, "the container process state is too long");
     }
 }

@@ -15,9 +15,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "kernel/mount.hpp"
+#include "root/tools/cgroups.hpp"
 #include "root/tools/just_enough.hpp"
-#include "root/tools/tool.hpp"
 
 namespace bpfwarden::test {
 namespace {
@@ -26,29 +25,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Grants = std::map<std::string, std::string>;
-
-// The control group of the grant's pattern that nobody may use, and one beside it.
-class Cgroups {
-  public:
-    Cgroups() {
-        const auto mounts = kernel::mount_table().value();
-        for (const auto& mount : mounts)
-            if (mount.file_system == "cgroup2" && mount.root == "/") root_ = mount.path;
-        for (const auto& path : {root_ + "/user.slice", root_ + "/user.slice/user-65534.slice", own(), other()})
-            if (::mkdir(path.c_str(), 0755) == 0) made_.push_back(path);
-        (void)!::chown(own().c_str(), nobody, nobody);
-    }
-    ~Cgroups() {
-        for (; !made_.empty(); made_.pop_back())
-            eventually([&] { return ::rmdir(made_.back().c_str()) == 0 || errno == ENOENT; });
-    }
-    std::string own() const { return root_ + "/user.slice/user-65534.slice/own"; }
-    std::string other() const { return root_ + "/user.slice/other"; }
-
-  private:
-    std::string root_;
-    Words made_;
-};
 
 // What a process in this control group is told that connects over loopback, where nobody listens.
 int connecting_from(const std::string& cgroup) {
