@@ -40,7 +40,8 @@ class Checker {
         if (auto no = command("prog_load")) return *no;
         // Known to the last instruction, and harmless whatever its type and whatever it calls: wherever programs may be
         // loaded at all, as socket_filter is, which they all imply.
-        if (is_probe(op)) return value(Dimension::program_types, "socket_filter");
+        if (is_probe(op) || (probe_of(op) != nullptr && !grant_.of(Dimension::program_types).contains(op.type)))
+            return value(Dimension::program_types, "socket_filter");
         const auto type = value(Dimension::program_types, op.type);
         if (!type.allowed) return type;
         if (auto no = load_attach_type(op)) return *no;
@@ -303,12 +304,18 @@ class Checker {
 
 }  // namespace
 
-bool is_probe(const ProgLoad& op) {
+const ProbeFacts* probe_of(const ProgLoad& op) {
+    const auto all = all_probe_facts();
     // Without it nothing of libbpf's would load; also where the digest is not known.
-    if (op.trivial && op.type == "socket_filter" && op.helpers.empty()) return true;
-    return std::ranges::any_of(all_probe_facts(), [&](const ProbeFacts& one) {
-        return one.program_type == op.type && one.sha256 == op.sha256;
-    });
+    const bool known = op.trivial && op.type == "socket_filter" && op.helpers.empty();
+    const auto found = std::ranges::find_if(
+        all, [&](const ProbeFacts& one) { return one.program_type == op.type && (known || one.sha256 == op.sha256); });
+    return found == all.end() ? nullptr : &*found;
+}
+
+bool is_probe(const ProgLoad& op) {
+    const auto* probe = probe_of(op);
+    return probe != nullptr && !probe->refuses_if_attached;
 }
 
 Verdict check(const Resolved& grant, const Operation& operation) { return std::visit(Checker(grant), operation); }

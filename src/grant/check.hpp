@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "grant/facts.hpp"
 #include "grant/operation.hpp"
 #include "grant/resolve.hpp"
 
@@ -26,7 +27,9 @@ struct Verdict {
 // refusals into permissions (tests/unit/grant/property_test.cpp).
 Verdict check(const Resolved& grant, const Operation& operation);
 
-// Whether [identity] says nothing about it: libbpf's own probes (facts.hpp).
+// What it is as a probe (facts.hpp); null: none.
+const ProbeFacts* probe_of(const ProgLoad& operation);
+// Whether [identity] says nothing about it: those that do nothing wherever they are attached.
 bool is_probe(const ProgLoad& operation);
 
 }  // namespace bpfwarden::grant

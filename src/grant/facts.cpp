@@ -319,10 +319,11 @@ std::span<const CapabilityFacts> all_capability_facts() { return capabilities; }
 std::span<const ProbeFacts> all_probe_facts() {
     static constexpr std::string_view nothing = "59f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52";
     static constexpr ProbeFacts probes[] = {
-        // r0 = 0, exit. Not of types whose 0 refuses something (cgroup_sock).
+        // r0 = 0, exit.
         {"socket_filter", nothing, "whether programs have names, and maps without use"},
         {"tracepoint", nothing, "whether perf events take links (5.15)"},
         {"kprobe", nothing, "whether uprobe_multi is there (6.6)"},
+        {"cgroup_skb", nothing, "whether programs attach to control groups (4.10), by cilium/ebpf", true},
         // Writes a number into its own map.
         {"socket_filter", "4555525088775ce672ec36f85f5b89bd53015a9db897d8b1b0bd08b593697eaf", "global data (5.2)"},
         // Reads 8 bytes from address 0 to its stack.

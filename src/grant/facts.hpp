@@ -83,11 +83,14 @@ struct VerifierFeature {
 std::span<const VerifierFeature> all_verifier_features();
 const VerifierFeature* verifier_feature(std::string_view name);
 
-// What libbpf and bpftrace load to find out what the kernel has: the same two to six instructions in every program. They
-// are no program of anybody's, and do nothing wherever they are attached, for which their type must be granted besides;
-// were they refused, programs would be loaded in another form than their author's, without global data for one.
+// What libbpf and bpftrace load to find out what the kernel has: the same two to six instructions in every program.
+// They are no program of anybody's, and do nothing wherever they are attached, for which their type must be granted
+// besides; were they refused, programs would be loaded in another form than their author's, without global data for
+// one.
 struct ProbeFacts {
     std::string_view program_type, sha256, what;
+    // Attached it would refuse something: a probe only where its type is not granted, and so attached to nothing.
+    bool refuses_if_attached = false;
 };
 std::span<const ProbeFacts> all_probe_facts();
 

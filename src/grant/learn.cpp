@@ -116,8 +116,8 @@ class Draft {
     void take(const MapCreate& map, const std::string& text) { of(Dimension::map_types).try_emplace(map.type, text); }
     void take(const BtfLoad&, const std::string&) {}
     void take(const ProgLoad& load, const std::string& text) {
-        // libbpf's own, which every grant allows.
-        if (is_probe(load)) return;
+        // Which every grant allows.
+        if (probe_of(load) != nullptr) return;
         const auto short_text = fmt::format("prog_load {}", load.type);
         of(Dimension::program_types).try_emplace(load.type, short_text);
         for (const auto& helper : load.helpers) of(Dimension::helpers).try_emplace(helper, short_text);

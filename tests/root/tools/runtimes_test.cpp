@@ -110,7 +110,7 @@ TEST_P(DeviceRules, NoneWithOneEntryLess) {
     narrow(without(example_grant(grant), "cgroup_device"));
     const auto said = with_rules(under(grant));
     EXPECT_THAT(said, HasSubstr("device: open"));
-    EXPECT_THAT(said, HasSubstr("type cgroup_device is not"));
+    EXPECT_THAT(said, HasSubstr("bpfwarden run: refused"));
 }
 
 // Rules for what belongs to others would be a way to take their devices away.

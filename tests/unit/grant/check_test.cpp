@@ -168,6 +168,15 @@ TEST(Check, ProbesAreAllowedWhereverAnyProgramIs) {
     EXPECT_FALSE(ask(xdp, other).allowed);
     EXPECT_FALSE(ask(xdp, attached).allowed) << "a probe that was loaded is attached to nothing";
     EXPECT_FALSE(ask(allowing("map_types = ['hash']"), probe).allowed);
+
+    // Attached, this one would drop all packets: where its type is granted it is a program like any other.
+    const auto* const drops =
+        "prog_load cgroup_skb instructions=2 sha256=59f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52";
+    EXPECT_TRUE(ask(xdp, drops).allowed);
+    EXPECT_FALSE(ask(xdp, "attach cgroup_inet_ingress program=cgroup_skb cgroup=/x").allowed);
+    const auto known =
+        resolved("format = 1\n[allow]\nprogram_types = ['cgroup_skb']\n[identity]\nsigners = ['somebody']");
+    EXPECT_FALSE(ask(known, drops).allowed);
 }
 
 TEST(Check, EveryFilesNarrowingHolds) {
