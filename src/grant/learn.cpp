@@ -47,6 +47,11 @@ class Draft {
         std::visit([&](const auto& operation) { take(operation, seen.text); }, seen.operation);
     }
 
+    // The least type, for what did nothing but ask.
+    void add_type_for_probes() {
+        if (!probe_.empty() && of(Dimension::program_types).empty())
+            of(Dimension::program_types).try_emplace("socket_filter", probe_);
+    }
     // Each with what it takes in the kernel beyond the grant's own lists.
     void add_capabilities() {
         const auto need = [&](std::string_view capability, const std::string& because) {
@@ -116,8 +121,11 @@ class Draft {
     void take(const MapCreate& map, const std::string& text) { of(Dimension::map_types).try_emplace(map.type, text); }
     void take(const BtfLoad&, const std::string&) {}
     void take(const ProgLoad& load, const std::string& text) {
-        // Which every grant allows.
-        if (probe_of(load) != nullptr) return;
+        // Which every grant allows that allows any program.
+        if (probe_of(load) != nullptr) {
+            if (probe_.empty()) probe_ = text;
+            return;
+        }
         const auto short_text = fmt::format("prog_load {}", load.type);
         of(Dimension::program_types).try_emplace(load.type, short_text);
         for (const auto& helper : load.helpers) of(Dimension::helpers).try_emplace(helper, short_text);
@@ -125,7 +133,6 @@ class Draft {
         for (const auto& feature : load.features) of(Dimension::verifier).try_emplace(feature, short_text);
         if (!load.function.empty()) target(Target::functions, load.function, short_text);
         if (!load.tracepoint.empty()) target(Target::tracepoints, load.tracepoint, short_text);
-        (void)text;
     }
     void take(const Attach& attach, const std::string& text) {
         for (const auto& [kind, name] : attach.targets) target(kind, name, text);
@@ -173,7 +180,7 @@ class Draft {
     std::array<Values, std::size(all_dimensions)> allow_;
     std::array<Values, std::size(all_targets)> targets_;
     Values capabilities_;
-    std::string events_;
+    std::string events_, probe_;
     bool not_revocable_ = false;
 };
 
@@ -216,6 +223,7 @@ Result<Learned> learn(std::string_view name, std::string_view subject, const std
         all.push_back({text, std::move(*operation)});
         draft.add(all.back());
     }
+    draft.add_type_for_probes();
     draft.add_capabilities();
     const auto read_draft = [&] { return read(draft.text(name, subject, {})); };
 

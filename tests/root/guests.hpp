@@ -27,3 +27,7 @@ inline std::string_view role() { return emulated() ? std::getenv("BPFWARDEN_KERN
     if (::bpfwarden::test::emulated() && std::string_view(std::getenv("BPFWARDEN_KERNEL")) != (role) && \
         std::getenv("BPFWARDEN_SOAK") == nullptr)                                                       \
     GTEST_SKIP() << "one guest of the three runs this (make soak runs it in each)"
+
+// For what takes too long for every run.
+#define BW_IN_A_SOAK() \
+    if (std::getenv("BPFWARDEN_SOAK") == nullptr) GTEST_SKIP() << "only in a soak (make soak)"

@@ -41,6 +41,7 @@ TEST_P(Snoops, NobodySeesWhatRootSees) {
 }
 
 TEST_P(Snoops, NothingWithOneEntryLess) {
+    if (maps_root(tool)) BW_IN_ONE_GUEST("lts");  // bpftrace compiles for long there, and what is refused is the same
     Daemon daemon(Grants{{tool.grant, without(example_grant(tool.grant), tool.taken_out)}});
     auto running = start();
     EXPECT_FALSE(shows_its_event(running, tool)) << running.said();

@@ -113,6 +113,22 @@ TEST(Learn, AttachTypesWhereThereIsAChoice) {
     EXPECT_FALSE(allows_all(*grant, {"attach cgroup_inet4_connect program=cgroup_sock_addr cgroup=/b.slice"}));
 }
 
+// A program that made maps alone, by libbpf, which tries what the kernel has all the same.
+TEST(Learn, WhatOnlyAsked) {
+    const std::vector<std::string> operations = {
+        "map_create hash",
+        "prog_load socket_filter instructions=2 "
+        "sha256=59f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52",
+        "prog_load kprobe instructions=2 sha256=59f4a931744dcdc62944a018ed3990e666ec6444616418d3b09a82dc5c753d52"};
+    const auto learned = learn("maps", "", operations);
+    ASSERT_TRUE(learned);
+    EXPECT_TRUE(learned->left_out.empty());
+    const auto grant = read(learned->text);
+    ASSERT_TRUE(grant) << learned->text;
+    EXPECT_TRUE(allows_all(*grant, operations)) << learned->text;
+    EXPECT_FALSE(learned->text.contains("kprobe\",")) << learned->text;
+}
+
 TEST(Learn, WhatNoGrantAllowsIsSaid) {
     const auto learned = learn("odd", "", {"map_create hash", "command enable_stats", "map_create 999"});
     ASSERT_TRUE(learned);
