@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs where they run: perf events, links, elements of maps, sockets.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -235,6 +238,70 @@ BW_ACT(tail_calls, "tail-calls") {
     text += " " + std::to_string(first_element(plain));
     attr.value = 8;
     return text + " " + word(sys_bpf(BPF_MAP_UPDATE_ELEM, attr));
+}
+
+static int load_xdp(std::uint32_t attach) {
+    const auto code = return_value(XDP_PASS);
+    auto attr = load_of(BPF_PROG_TYPE_XDP, code);
+    attr.expected_attach_type = attach;
+    return static_cast<int>(sys_bpf(BPF_PROG_LOAD, attr));
+}
+// What a map for redirects says of its first element, where a program's fd stands behind a number.
+static std::string put_behind(std::uint32_t map_type, std::uint32_t number, int program) {
+    const int map = create_map(map_type, 1, 8);
+    if (map < 0) return "no map: " + word(map);
+    std::uint32_t key = 0;
+    std::array<std::uint32_t, 2> value{number, static_cast<std::uint32_t>(program)};
+    bpf_attr attr{};
+    attr.map_fd = static_cast<__u32>(map);
+    attr.key = address(&key);
+    attr.value = address(value.data());
+    auto text = word(sys_bpf(BPF_MAP_UPDATE_ELEM, attr));
+    value = {};
+    text += " " + word(sys_bpf(BPF_MAP_LOOKUP_ELEM, attr));
+    // By number, which is another one each time.
+    return text + " " + std::to_string(value[0]) + (value[1] != 0 ? " with a program" : " without");
+}
+
+BW_ACT(redirects, "redirects") {
+    const int lo = static_cast<int>(::if_nametoindex("lo"));
+    const int device = load_xdp(BPF_XDP_DEVMAP), cpu = load_xdp(BPF_XDP_CPUMAP);
+    std::string text = word(device) + " " + word(cpu);
+    for (const auto type : {BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH})
+        text += ", " + put_behind(type, static_cast<std::uint32_t>(lo), device);
+    text += ", " + put_behind(BPF_MAP_TYPE_CPUMAP, 192, cpu);
+    text += ", crossed " + put_behind(BPF_MAP_TYPE_DEVMAP, static_cast<std::uint32_t>(lo), cpu);
+    // No program at all.
+    return text + ", " + put_behind(BPF_MAP_TYPE_DEVMAP, static_cast<std::uint32_t>(lo), 0);
+}
+
+// A program that says which of two sockets of one port gets a datagram: the second.
+BW_ACT(reuseport, "reuseport") {
+    std::array<int, 2> sockets{};
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    for (int& one : sockets) {
+        one = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        const int yes = 1;
+        (void)::setsockopt(one, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+        (void)::bind(one, reinterpret_cast<sockaddr*>(&at), sizeof at);
+        (void)::getsockname(one, reinterpret_cast<sockaddr*>(&at), &size);
+    }
+    const int program = load(BPF_PROG_TYPE_SOCKET_FILTER, return_value(1));
+    std::string text = word(program);
+    text += " " + word(::setsockopt(sockets[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program, sizeof program));
+    std::array<int, 2> got{};
+    for (int i = 0; i < 8; ++i) {
+        const int from = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        (void)::sendto(from, "x", 1, 0, reinterpret_cast<sockaddr*>(&at), sizeof at);
+        ::close(from);
+    }
+    char byte = 0;
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+        while (::recv(sockets[i], &byte, 1, MSG_DONTWAIT) == 1) ++got[i];
+    return text + (got[1] == 8 ? ", all to the second" : ", shared out");
 }
 
 // A filter that drops all, at a socket: whether the datagram arrives.

@@ -145,6 +145,28 @@ TEST(Attached, ProgramsInMapsOfPrograms) {
     EXPECT_TRUE(refused.starts_with("EPERM ")) << refused;
 }
 
+TEST(Attached, ProgramsInMapsForRedirects) {
+    const auto with = allow(
+        "program_types = ['xdp']\nmap_types = ['devmap', 'devmap_hash', 'cpumap']\nattach_types = ['xdp_devmap', "
+        "'xdp_cpumap']\nhelpers = []\nkfuncs = []\nverifier = ['any']\ncapabilities = ['bpf', 'net_admin']\n");
+    Daemon daemon({{"with", with}, {"without", without(with, "'devmap', ")}});
+    const auto said = act(daemon, "with", {"redirects"});
+    EXPECT_EQ(said, act_of_root(daemon, {"redirects"}));
+    EXPECT_TRUE(
+        said.starts_with("ok ok, ok ok 1 with a program, ok ok 1 with a program, ok ok 192 with a program, "
+                         "crossed EINVAL "))
+        << said;
+    EXPECT_TRUE(act(daemon, "without", {"redirects"}).starts_with("ok ok, no map: EPERM, ok ok 1 with a program"));
+}
+
+TEST(Attached, AProgramThatChoosesAmongSockets) {
+    Daemon daemon({{"plain", filter_rights}, {"lasting", filter_rights + "[session]\nnot_revocable = true\n"}});
+    const auto said = act(daemon, "lasting", {"reuseport"});
+    EXPECT_EQ(said, act_of_root(daemon, {"reuseport"}));
+    EXPECT_EQ(said, "ok ok, all to the second");
+    EXPECT_EQ(act(daemon, "plain", {"reuseport"}), "ok EPERM, shared out");
+}
+
 TEST(Attached, AProgramAtASocketOutlivesTheSession) {
     const auto refused = filter_rights;
     Daemon daemon({{"plain", refused}, {"lasting", refused + "[session]\nnot_revocable = true\n"}});
