@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is there to be ended, by whatever way, and told how it went.
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -110,6 +113,20 @@ BW_ACT(tracing, "tracing") {
 BW_ACT(makes_file, "makes-file") {
     const int made = ::open(args.at(0).c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644);
     return word(made) + " " + std::to_string(::getuid()) + ":" + std::to_string(::getgid());
+}
+
+// Attributes in memory whose pages somebody has to bring, and nobody does.
+BW_ACT(never_answers, "never-answers") {
+    const int faults = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC));
+    if (faults < 0) return std::string("no userfaultfd: ") + ::strerrorname_np(errno);
+    uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
+    (void)::ioctl(faults, UFFDIO_API, &api);
+    constexpr std::size_t page = 4096;
+    void* memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uffdio_register range{.range = {address(memory), page}, .mode = UFFDIO_REGISTER_MODE_MISSING, .ioctls = 0};
+    if (::ioctl(faults, UFFDIO_REGISTER, &range) != 0) return "not registered";
+    say_line("asks");
+    return word(::syscall(SYS_bpf, BPF_MAP_CREATE, memory, 8));
 }
 
 }  // namespace bpfwarden::test

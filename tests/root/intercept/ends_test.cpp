@@ -68,6 +68,26 @@ TEST(Ends, WhatIsAttachedStopsWithTheSession) {
     EXPECT_EQ(ended.out, "0, ENOSYS ENOSYS ENOSYS ENOSYS, map ok ENOTTY") << ended.text();
 }
 
+// It waits inside of the kernel, and can be ended there; meanwhile others have their answers. Only root may have such
+// memory (vm.unprivileged_userfaultfd): a plain user's call of this kind fails.
+TEST(Ends, ACallerWhoseMemoryNeverAnswersHoldsBackItselfAlone) {
+    Daemon daemon({{"filters", filter_rights}});
+    Running command(supervised_as(0, daemon, daemon.directory() + "/root/etc/bpfwarden/grants.d/filters.toml",
+                                  {"never-answers"}, {"--user", "root"}));
+    const auto first = command.read_line();
+    if (first != "asks") GTEST_SKIP() << "this kernel has no userfaultfd: " << first;
+    const pid_t worker = daemon.worker();
+    EXPECT_TRUE(eventually([&] {
+        std::string where;
+        std::ifstream("/proc/" + std::to_string(worker) + "/wchan") >> where;
+        return where.contains("userfault");
+    })) << "the control: it waits";
+    EXPECT_EQ(act(daemon, "filters", {"everything"}), "ok ok ok");
+    EXPECT_EQ(daemon.tool({"session", "revoke", daemon.sessions().at(0)}).status, 0);
+    EXPECT_TRUE(eventually([&] { return is_gone(worker); }, std::chrono::seconds(2)));
+    EXPECT_EQ(command.wait().out, "ENOSYS");
+}
+
 // Neither by root, nor, in the moment in which it answers and is its user's, by that.
 TEST(Ends, AStoppedWorkerHoldsNothingBack) {
     Daemon daemon({{"tracing", tracing_rights}});
