@@ -94,8 +94,8 @@ Result<int> prepare(const Side& side) {
     token::LaunchRequest request;
     request.delegation = {~0ULL, ~0ULL, ~0ULL, ~0ULL};
     request.capabilities = capabilities;
-    request.uid = request.gid = 4711;  // nobody's
-    request.private_network = false;   // not what is measured
+    request.ids.uid = request.ids.gid = 4711;  // nobody's
+    request.private_network = false;           // not what is measured
     BW_TRY(token::enter(request));
     const int root = ::open(request.token_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return fail_errno("opening " + request.token_path);

@@ -12,8 +12,8 @@
 #include "broker/control.hpp"
 #include "grant/enforcement.hpp"
 #include "grant/load.hpp"
+#include "kernel/command.hpp"
 #include "kernel/probe.hpp"
-#include "token/launch.hpp"
 
 namespace bpfwarden::cli {
 namespace {
@@ -85,10 +85,10 @@ Result<int> run_or_125(const Args& args) {
     try {
         const auto status = run(args);
         if (!status) say(status.error().text("bpfwarden run"));
-        return status.value_or(token::launch_failed);
+        return status.value_or(kernel::launch_failed);
     } catch (const std::exception& problem) {
         say(fmt::format("bpfwarden run: internal error: {}", problem.what()));
-        return token::launch_failed;
+        return kernel::launch_failed;
     }
 }
 

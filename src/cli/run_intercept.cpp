@@ -63,8 +63,8 @@ void say_refusals(Session& session) {
 }  // namespace
 
 Result<int> run_in_session(const Args& args, Session& session, const kernel::User* user, bool learning) {
-    std::optional<intercept::Identity> become;
-    if (user != nullptr && user->uid != 0) become = intercept::Identity{user->uid, user->gid, user->groups};
+    std::optional<kernel::UserIds> become;
+    if (user != nullptr && user->uid != 0) become = kernel::UserIds{user->uid, user->gid, user->groups};
     const intercept::LaunchRequest request{
         .become = std::move(become),
         .map_root = args.has("--map-root"),

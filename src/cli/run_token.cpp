@@ -116,8 +116,8 @@ int print_plan(const Args& args, const grant::Resolved& grant, const kernel::Use
         fmt::print("{}\n", nlohmann::json{{"schema", "bpfwarden.run.plan/1"},
                                           {"grant", grant.name},
                                           {"user", user.name},
-                                          {"uid", request.uid},
-                                          {"gid", request.gid},
+                                          {"uid", request.ids.uid},
+                                          {"gid", request.ids.gid},
                                           {"capabilities", capabilities},
                                           {"network", request.private_network ? "private" : "inherit"},
                                           {"contained", contained},
@@ -129,7 +129,7 @@ int print_plan(const Args& args, const grant::Resolved& grant, const kernel::Use
     }
     fmt::print(
         "grant         {}\nuser          {} (uid {}, gid {})\ncapabilities  {}\nnetwork       {}\ncontained     {}\n",
-        grant.name, user.name.empty() ? "-" : user.name, request.uid, request.gid,
+        grant.name, user.name.empty() ? "-" : user.name, request.ids.uid, request.ids.gid,
         capabilities.empty() ? "none" : join(capabilities, ", "), request.private_network ? "private" : "inherited",
         contained.empty() ? "nothing needs it" : join(contained, ", "));
     fmt::print(
@@ -191,9 +191,7 @@ Result<int> run_with_token(const Args& args, const grant::Resolved& grant) {
     const auto bits = BW_TRY(bits_of(grant));
     const token::LaunchRequest request{.delegation = bits.delegation,
                                        .capabilities = bits.capabilities,
-                                       .uid = user.uid,
-                                       .gid = user.gid,
-                                       .groups = user.groups,
+                                       .ids = {user.uid, user.gid, user.groups},
                                        .private_network = private_network,
                                        .containment = bits.containment,
                                        .token_path = BW_TRY(token_path(args)),

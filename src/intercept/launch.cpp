@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
-#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -51,15 +49,6 @@ Result<> mount_events(const std::vector<EventFile>& events) {
     return mount_event_files(events);
 }
 
-Result<> become(const Identity& identity) {
-    if (::setgroups(identity.groups.size(), identity.groups.data()) != 0) return fail_errno("setgroups");
-    if (::setresgid(identity.gid, identity.gid, identity.gid) != 0) return fail_errno("setresgid");
-    if (::prctl(PR_SET_KEEPCAPS, 1) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
-    if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) return fail_errno("setresuid");
-    if (::prctl(PR_SET_KEEPCAPS, 0) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
-    return kernel::keep_only(0);
-}
-
 Result<> prepare(const LaunchRequest& request) {
     const bool privileged = ::geteuid() == 0;
     const bool own_mounts = !request.events.empty();
@@ -67,13 +56,11 @@ Result<> prepare(const LaunchRequest& request) {
         BW_TRY(kernel::unshare(CLONE_NEWNS));
         BW_TRY(mount_events(request.events));
     }
-    if (request.become) BW_TRY(become(*request.become));
+    if (request.become) BW_TRY(kernel::become(*request.become, 0));
     const bool mounts_left = own_mounts && !privileged;
     if (request.map_root || mounts_left) BW_TRY(enter_user_namespace(request.map_root, mounts_left));
     if (mounts_left) BW_TRY(mount_events(request.events));
-    if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail_errno("close_range");
-    for (const int fd : request.keep_fds)
-        if (::fcntl(fd, F_SETFD, 0) != 0) return fail_errno(fmt::format("keeping file descriptor {}", fd));
+    BW_TRY(kernel::pass_on_fds(request.keep_fds));
     const auto code = filter(request.caught);
     const auto listener = BW_TRY(kernel::install_filter(code, {.new_listener = true, .wait_killable = true}));
     return request.supervise(listener);
@@ -84,21 +71,11 @@ int be_command(const LaunchRequest& request, const kernel::Channel& report, pid_
     auto ready = prepare(request);
     // A change of the user clears it.
     if (ready) ready = kernel::die_with_parent(parent);
-    int status = launch_failed;
-    if (ready) {
-        ::sigprocmask(SIG_SETMASK, &signals, nullptr);
-        std::vector<char*> argv;
-        // execvp takes char* for historical reasons and changes nothing.
-        for (const auto& word : request.command) argv.push_back(const_cast<char*>(word.c_str()));
-        argv.push_back(nullptr);
-        ::execvp(argv[0], argv.data());
-        const int error = errno;
-        status = error == ENOENT ? command_not_found : cannot_execute;
-        ready = fail_errno(error, "cannot run " + request.command.front());
-    }
+    if (ready) ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+    const auto failed = ready ? kernel::execute(request.command) : kernel::NotExecuted{std::move(ready).error()};
     (void)report.send("not started");
-    (void)report.send_error(ready.error());
-    return status;
+    (void)report.send_error(failed.error);
+    return failed.status;
 }
 
 // ---- the caller's side

@@ -13,28 +13,20 @@
 #include "base/result.hpp"
 #include "intercept/event_files.hpp"
 #include "intercept/filter.hpp"
+#include "kernel/command.hpp"
 
 namespace bpfwarden::intercept {
 
-struct Identity {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    std::vector<gid_t> groups;
-};
-
 struct LaunchRequest {
-    std::optional<Identity> become;  // by root only; nothing: who calls
-    bool map_root = false;           // uid 0 of a user namespace that has this one user
-    std::vector<EventFile> events;   // none: the command's mounts are the caller's
+    std::optional<kernel::UserIds> become;  // by root only; nothing: who calls
+    bool map_root = false;                  // uid 0 of a user namespace that has this one user
+    std::vector<EventFile> events;          // none: the command's mounts are the caller's
     Caught caught;
     // Gives the filter's listener to whoever answers.
     std::function<Result<>(FdRef)> supervise;
     std::vector<int> keep_fds;
     std::vector<std::string> command;
 };
-
-// What env(1) and container tools return for failures of their own.
-inline constexpr int launch_failed = 125, cannot_execute = 126, command_not_found = 127;
 
 struct Ended {
     int status = 0;              // as a shell has it: 128 + signal

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -60,15 +59,16 @@ Result<> serve(const Channel& channel, PidRef command, pid_t pid, const LaunchRe
     const UniqueFd proc(::open(fmt::format("/proc/{}", pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!proc) return fail_errno(fmt::format("opening /proc/{}", pid));
     if (!kernel::is_alive(command)) return fail(Code::failed, "the command's process has ended");
-    auto gids = request.groups;
-    gids.push_back(request.gid);
-    BW_TRY(kernel::write_file_at(proc, "uid_map", BW_TRY(kernel::identity_map({request.uid}))));
+    auto gids = request.ids.groups;
+    gids.push_back(request.ids.gid);
+    BW_TRY(kernel::write_file_at(proc, "uid_map", BW_TRY(kernel::identity_map({request.ids.uid}))));
     BW_TRY(kernel::write_file_at(proc, "gid_map", BW_TRY(kernel::identity_map({gids.begin(), gids.end()}))));
-    const auto mounted = BW_TRY_WITHIN(
-        mount_delegating_bpffs(
-            command, pid,
-            {.delegation = request.delegation, .uid = request.uid, .gid = request.gid, .path = request.token_path}),
-        "giving the command its bpffs");
+    const auto mounted = BW_TRY_WITHIN(mount_delegating_bpffs(command, pid,
+                                                              {.delegation = request.delegation,
+                                                               .uid = request.ids.uid,
+                                                               .gid = request.ids.gid,
+                                                               .path = request.token_path}),
+                                       "giving the command its bpffs");
     return channel.send(std::to_string(mounted.device));
 }
 
@@ -102,24 +102,6 @@ Result<> check_bounding_set(kernel::CapabilityMask expected) {
             return fail(Code::failed,
                         kernel::capability_name(static_cast<unsigned>(number)) + " is still in the bounding set");
     }
-    return {};
-}
-
-Result<> become_user(const LaunchRequest& request) {
-    if (::setgroups(request.groups.size(), request.groups.data()) != 0) return fail_errno("setgroups");
-    if (::setresgid(request.gid, request.gid, request.gid) != 0) return fail_errno("setresgid");
-    // Only the namespace's power is at stake here; it is cut down to the grant's right after.
-    if (::prctl(PR_SET_KEEPCAPS, 1) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
-    if (::setresuid(request.uid, request.uid, request.uid) != 0) return fail_errno("setresuid");
-    if (::prctl(PR_SET_KEEPCAPS, 0) != 0) return fail_errno("prctl(PR_SET_KEEPCAPS)");
-    BW_TRY(kernel::keep_only(request.capabilities));
-    return check_bounding_set(request.capabilities);
-}
-
-Result<> close_other_fds(const LaunchRequest& request) {
-    if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail_errno("close_range");
-    for (const int fd : request.keep_fds)
-        if (::fcntl(fd, F_SETFD, 0) != 0) return fail_errno(fmt::format("keeping file descriptor {}", fd));
     return {};
 }
 
@@ -169,20 +151,15 @@ Result<> enter(const LaunchRequest& request) {
     if (working_directory != nullptr && ::chdir(working_directory) != 0)
         return fail_errno(std::string("entering ") + working_directory);
     std::free(working_directory);
-    BW_TRY(become_user(request));
-    return close_other_fds(request);
+    // Only the namespace's power is at stake here.
+    BW_TRY(kernel::become(request.ids, request.capabilities));
+    BW_TRY(check_bounding_set(request.capabilities));
+    return kernel::pass_on_fds(request.keep_fds);
 }
 
-LaunchError launch(const LaunchRequest& request) {
-    if (auto ready = enter(request); !ready) return {std::move(ready).error(), launch_failed};
-    std::vector<char*> argv;
-    // execvp takes char* for historical reasons and changes nothing.
-    for (const auto& word : request.command) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    ::execvp(argv[0], argv.data());
-    const int err = errno;
-    return {Error::from_errno(err, "cannot run " + request.command.front()),
-            err == ENOENT ? command_not_found : cannot_execute};
+kernel::NotExecuted launch(const LaunchRequest& request) {
+    if (auto ready = enter(request); !ready) return {std::move(ready).error()};
+    return kernel::execute(request.command);
 }
 
 }  // namespace bpfwarden::token

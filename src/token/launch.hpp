@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/capability.hpp"
+#include "kernel/command.hpp"
 #include "token/containment.hpp"
 
 namespace bpfwarden::token {
@@ -17,24 +18,12 @@ namespace bpfwarden::token {
 struct LaunchRequest {
     kernel::Delegation delegation;
     kernel::CapabilityMask capabilities = 0;  // inside the command's user namespace; it has none outside
-    uid_t uid = 0;
-    gid_t gid = 0;
-    std::vector<gid_t> groups;
+    kernel::UserIds ids;
     bool private_network = true;
     Containment containment;
     std::string token_path = "/sys/fs/bpf";
     std::vector<int> keep_fds;  // besides 0, 1 and 2
     std::vector<std::string> command;
-};
-
-// Exit statuses for failures of the launcher itself, as env(1) has them.
-inline constexpr int launch_failed = 125;
-inline constexpr int cannot_execute = 126;
-inline constexpr int command_not_found = 127;
-
-struct LaunchError {
-    Error error;
-    int status = launch_failed;
 };
 
 // Puts the calling process into its namespaces, as its user, with the bpffs mounted and the capabilities cut down to
@@ -54,6 +43,6 @@ Result<> enter(const LaunchRequest& request);
 // Soundness: the new user namespace is owned by root (it is unshared before the change of user), so other processes of
 // the user cannot enter it or trace the command, and only the user's own ids are mapped, so a set-uid program gains
 // nothing. The power in it is given up, bounding set included, before anything of the user's is executed.
-LaunchError launch(const LaunchRequest& request);
+kernel::NotExecuted launch(const LaunchRequest& request);
 
 }  // namespace bpfwarden::token

@@ -33,8 +33,8 @@ inline token::LaunchRequest request(kernel::Delegation delegation,
     token::LaunchRequest made;
     made.delegation = delegation;
     made.capabilities = capabilities;
-    made.uid = 4711;  // nobody's, and in no passwd file
-    made.gid = 4711;
+    made.ids.uid = 4711;  // nobody's, and in no passwd file
+    made.ids.gid = 4711;
     made.private_network = false;  // a network namespace more costs most of the time of a case
     return made;
 }
