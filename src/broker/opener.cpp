@@ -98,8 +98,8 @@ struct Request {
 
 class Opener {
   public:
-    Opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser)
-        : worker_(worker), rights_(rights), files_(std::move(files)), parser_(std::move(parser)) {
+    Opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser, bool by_name)
+        : worker_(worker), rights_(rights), files_(std::move(files)), parser_(std::move(parser)), by_name_(by_name) {
         for (const char* type : {"kprobe", "uprobe"})
             if (files_.event_source)
                 if (const auto number = number_in(files_.event_source, fmt::format("{}/type", type)))
@@ -354,8 +354,11 @@ class Opener {
                        fmt::format("{} is another file here than where it was opened, or cannot be looked at", path)),
                    false;
         attr.config1 = reinterpret_cast<std::uint64_t>(path_.c_str());
-        if (rights_.check(operation).allowed || !parser_) return true;
-        return name_functions(file, path, attr.config2, operation);
+        const bool allowed = rights_.check(operation).allowed;
+        if ((allowed && !by_name_) || !parser_) return true;
+        if (name_functions(file, path, attr.config2, operation)) return true;
+        if (allowed) refusal_.reset();
+        return allowed;
     }
 
     // Of the names, one that every grant allows; without such a one, any, for the refusal.
@@ -413,6 +416,7 @@ class Opener {
     const Rights& rights_;
     EventFiles files_;
     Parser parser_;
+    bool by_name_;
     std::map<std::uint32_t, std::string> dynamic_types_;
     std::map<std::uint64_t, std::string> names_;
     bool all_read_ = false;
@@ -429,8 +433,8 @@ class Opener {
 
 }  // namespace
 
-int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser) {
-    return Opener(worker, rights, std::move(files), std::move(parser)).run();
+int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser, bool by_name) {
+    return Opener(worker, rights, std::move(files), std::move(parser), by_name).run();
 }
 
 }  // namespace bpfwarden::broker

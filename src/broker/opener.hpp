@@ -23,7 +23,8 @@ struct EventFiles {
     static EventFiles open();
 };
 
-// Serves `worker` until it hangs up. The exit status.
-int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser);
+// Serves `worker` until it hangs up. The exit status. `by_name`: a place in a file is called by the function that
+// begins there also where nobody asks for it, as a grant that is learned from it should.
+int run_opener(FdRef worker, const Rights& rights, EventFiles files, Parser parser, bool by_name);
 
 }  // namespace bpfwarden::broker

@@ -266,9 +266,9 @@ class SpawnerProcess {
         BW_TRY_WITHIN(kernel::join_namespaces(PidRef(fds[opener_fd].get()), CLONE_NEWNET),
                       "entering the opener's network namespace");
         ParserEnds parser;
-        if (needs_parser(rights)) parser = BW_TRY(fork_parser(order.signers));
+        if (needs_parser(rights) || order.learns) parser = BW_TRY(fork_parser(order.signers));
         UniqueFd opener;
-        if (needs_opener(rights)) opener = BW_TRY(fork_opener(rights, std::move(parser.opener)));
+        if (needs_opener(rights)) opener = BW_TRY(fork_opener(rights, std::move(parser.opener), order.learns));
         parser.opener.reset();
         std::vector<Ledger::Level> levels;
         // The grant's own counters, then those of each session; all of the first grant, then of the derived ones.
@@ -338,7 +338,7 @@ class SpawnerProcess {
         return here;
     }
 
-    Result<UniqueFd> fork_opener(const Rights& rights, UniqueFd parser) {
+    Result<UniqueFd> fork_opener(const Rights& rights, UniqueFd parser, bool by_name) {
         UniqueFd here, there;
         BW_TRY(make_pair(here, there));
         const auto capabilities = BW_TRY(opener_capabilities(rights));
@@ -353,7 +353,7 @@ class SpawnerProcess {
                 !confine_opener(capabilities,
                                 {there.get(), parser.get(), files.tracefs.get(), files.event_source.get()}))
                 ::_exit(1);
-            ::_exit(run_opener(there, rights, std::move(files), Parser(std::move(parser))));
+            ::_exit(run_opener(there, rights, std::move(files), Parser(std::move(parser)), by_name));
         }
         return here;
     }

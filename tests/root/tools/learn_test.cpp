@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "root/tools/just_enough.hpp"
 #include "root/tools/matrix.hpp"
@@ -37,6 +38,20 @@ TEST(LearnOne, OfAProgramThatIsLinkedStatically) {
                                     (void)running.wait();
                                     return counted;
                                 }});
+}
+
+// By the function's name, which the file of the next release has as well, and not by its place.
+TEST(LearnOne, AUprobeByItsFunction) {
+    BW_SAME_ON_EVERY_KERNEL();
+    BW_NEEDS_TOOL("bashreadline");
+    Daemon daemon;
+    const auto file = daemon.directory() + "/learned.toml";
+    Running learning(0, {beside("bin/bpfwarden"), "grant", "learn", "-o", file, "--", find_tool("bashreadline")});
+    EXPECT_TRUE(learning.says("COMMAND")) << learning.said();
+    learning.interrupt();
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    EXPECT_TRUE(text.str().contains("/bash:readline\",")) << text.str();
 }
 
 TEST(LearnOne, IsForRoot) {
