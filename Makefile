@@ -92,6 +92,7 @@ soak: ## every test with large counts, and on a fresh Debian; takes hours
 	@tools/deps build soak
 	@tools/build
 	@BPFWARDEN_SOAK=1 tests/run --soak
+	@tools/fuzz --runs 10000000 notifier
 
 .PHONY: bench
 bench: build ## measure, as a table and as JSON

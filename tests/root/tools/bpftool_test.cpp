@@ -186,11 +186,12 @@ TEST_F(Bpftool, WhatIsLearnedFromItIsJustEnough) {
         "$id;"
         "echo all\" \"done",
         daemon.directory(), cgroups.own(), pins);
-    expect_just_enough(daemon,
-                       {.name = "learned", .command = {"/bin/sh", "-c", script}, .does_it = [](Running& running, auto) {
-                            (void)running.wait();
-                            return running.said().contains("all done");
-                        }});
+    expect_just_enough(
+        daemon,
+        {.name = "learned", .start = of_command({"/bin/sh", "-c", script}), .does_it = [](Running& running, auto) {
+             (void)running.wait();
+             return running.said().contains("all done");
+         }});
 }
 
 }  // namespace

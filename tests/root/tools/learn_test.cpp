@@ -20,7 +20,7 @@ TEST_P(Learn, IsJustEnough) {
     BW_NEEDS_TOOL(tool.command.front());
     Daemon daemon;
     expect_just_enough(daemon, {.name = tool.grant,
-                                .command = command_of(tool),
+                                .start = of_command(command_of(tool)),
                                 .map_root = maps_root(tool),
                                 .does_it = [&](Running& running, auto within) {
                                     const bool seen = shows_its_event(running, tool, within);
@@ -32,7 +32,7 @@ TEST_P(Learn, IsJustEnough) {
 TEST(LearnOne, OfAProgramThatIsLinkedStatically) {
     Daemon daemon;
     expect_just_enough(daemon, {.name = "getppid-counter",
-                                .command = {for_others(daemon, helper("static_watch_getppid")), "1"},
+                                .start = of_command({for_others(daemon, helper("static_watch_getppid")), "1"}),
                                 .does_it = [](Running& running, auto within) {
                                     const bool counted = running.says("still counting, at [1-9]", {}, within);
                                     (void)running.wait();

@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "root/tools/cgroups.hpp"
+#include "root/tools/just_enough.hpp"
 
 namespace bpfwarden::test {
 namespace {
@@ -44,9 +45,8 @@ class Runtimes : public ::testing::TestWithParam<std::string> {
         (void)!::chown(bundle.c_str(), nobody, nobody);
     }
 
-    // What such a command says in a container of that control group.
-    std::string in_a_container(const Words& first, const std::string& script, const std::string& more_of_linux,
-                               const std::string& cgroup = Cgroups::own_name() + "/inner") {
+    // Such a command in a container of the control group that was delegated; `first` before the runtime.
+    Running start(uid_t who, const Words& first, const std::string& script, const std::string& more_of_linux) {
         std::ofstream(bundle + "/config.json") << fmt::format(
             R"({{"ociVersion": "1.0.0", "root": {{"path": "rootfs"}},
 "process": {{"user": {{"uid": 0, "gid": 0}}, "cwd": "/", "env": ["PATH=/bin"], "noNewPrivileges": true,
@@ -55,17 +55,21 @@ class Runtimes : public ::testing::TestWithParam<std::string> {
   {{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755", "size=64k"]}},
   {{"destination": "/device", "type": "bind", "source": "{}/device", "options": ["bind"]}}],
 "linux": {{"cgroupsPath": "{}", "namespaces": [{{"type": "pid"}}, {{"type": "mount"}}, {{"type": "ipc"}}], {}}}}})",
-            script, bundle, cgroup, more_of_linux);
+            script, bundle, Cgroups::own_name() + "/inner", more_of_linux);
         // Both know only cgroup2 at this place. Whoever delegates a control group starts what is delegated to in it.
-        std::string start = fmt::format(
+        std::string command = fmt::format(
             "mount --make-rprivate / && {{ umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }} &&"
             "echo $$ >/sys/fs/cgroup{} && cd {} && export XDG_RUNTIME_DIR={} &&"
-            "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --",
-            Cgroups::own_name() + "/cgroup.procs", bundle, bundle);
-        for (const auto& word : first) start += " '" + word + "'";
-        start += fmt::format(" unshare -Urm {} {} --root {}/state run in-a-test", find_tool(GetParam()),
-                             GetParam() == "crun" ? "--cgroup-manager cgroupfs" : "", bundle);
-        Running running(0, {find_tool("unshare"), "-m", "/bin/sh", "-c", start});
+            "exec setpriv --reuid={} --regid={} --clear-groups --",
+            Cgroups::own_name() + "/cgroup.procs", bundle, bundle, who, who);
+        for (const auto& word : first) command += " '" + word + "'";
+        command += fmt::format(" unshare -Urm {} {} --root {}/state run in-a-test", find_tool(GetParam()),
+                               GetParam() == "crun" ? "--cgroup-manager cgroupfs" : "", bundle);
+        return Running(0, {find_tool("unshare"), "-m", "/bin/sh", "-c", command});
+    }
+    // What it says, started by nobody.
+    std::string in_a_container(const Words& first, const std::string& script, const std::string& more_of_linux) {
+        auto running = start(nobody, first, script, more_of_linux);
         running.wait();
         return running.said();
     }
@@ -84,13 +88,17 @@ class DeviceRules : public Runtimes {
             GTEST_SKIP() << "crun wants an unlimited RLIMIT_MEMLOCK before it sets device rules, and root may not "
                             "give it here (no CAP_SYS_RESOURCE)";
     }
-    std::string with_rules(const Words& first) {
-        return in_a_container(
-            first,
-            ": < /dev/zero && echo zero: open;"
-            "(: < /device) 2>&1 | grep -q 'not permitted' && echo device: refused || echo device: open",
-            R"("resources": {"devices": [{"allow": false, "access": "rwm"},
+    Running start_with_rules(uid_t who, const Words& first) {
+        return start(who, first,
+                     ": < /dev/zero && echo zero: open;"
+                     "(: < /device) 2>&1 | grep -q 'not permitted' && echo device: refused || echo device: open",
+                     R"("resources": {"devices": [{"allow": false, "access": "rwm"},
   {"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rw"}]})");
+    }
+    std::string with_rules(const Words& first) {
+        auto running = start_with_rules(nobody, first);
+        running.wait();
+        return running.said();
     }
     void narrow(const std::string& text) {
         daemon.write_grant(grant, text);
@@ -121,6 +129,16 @@ TEST_P(DeviceRules, NoneOnAControlGroupOutsideOfTheGrant) {
     const auto said = with_rules(under(grant));
     EXPECT_THAT(said, HasSubstr("device: open"));
     EXPECT_THAT(said, HasSubstr("targets.cgroups"));
+}
+
+TEST_P(DeviceRules, WhatIsLearnedIsJustEnough) {
+    expect_just_enough(daemon, {.name = "learned",
+                                .start = [&](uid_t who, const Words& first) { return start_with_rules(who, first); },
+                                .does_it =
+                                    [](Running& running, auto) {
+                                        (void)running.wait();
+                                        return running.said().contains("device: refused");
+                                    }});
 }
 
 // The runtime's own seccomp profile has bpf(2) answered by whoever listens; the container is under no `run`.

@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "root/tools/cgroups.hpp"
+#include "root/tools/just_enough.hpp"
 
 namespace bpfwarden::test {
 namespace {
@@ -52,7 +53,7 @@ class UserManager : public ::testing::Test {
         fs::create_directory(home + "/run");
         for (const auto& [name, setting] : {std::pair{"free", ""}, {"cut", "IPAddressDeny=127.0.0.0/8"}})
             std::ofstream(home + "/.config/systemd/user/" + name + ".service") << fmt::format(
-                "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\n{}\nExecStart=/bin/sh -c "
+                "[Unit]\nDefaultDependencies=no\n[Service]\nSlice=-.slice\nType=oneshot\n{}\nExecStart=/bin/sh -c "
                 "'timeout 2 bash -c \"exec 3<>/dev/tcp/127.0.0.1/{}\" && echo connected >%h/tried || echo cut off "
                 ">%h/tried; "
                 "mv %h/tried %h/said'\n",
@@ -62,38 +63,41 @@ class UserManager : public ::testing::Test {
         (void)!::chown(home.c_str(), nobody, nobody);
     }
 
-    struct Tried {
-        std::string service;  // what it wrote
-        std::string manager;
-    };
-    // A service of a manager that is started by these words, in the control group that was delegated.
-    Tried start(const std::string& service, const Words& first) {
+    // A manager in the control group that was delegated, and its service; `first` before it.
+    Running start(uid_t who, const Words& first, const std::string& service) {
         // The manager wants systemd to have booted the machine, and knows control groups of version 2 at this place
         // only.
         std::string script = fmt::format(
             "mount --make-rprivate / && {{ umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }} &&"
             "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system &&"
             "echo $$ >/sys/fs/cgroup{}/cgroup.procs && export HOME={} XDG_RUNTIME_DIR={}/run && cd / &&"
-            "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --",
-            Cgroups::own_name(), home, home);
+            "exec setpriv --reuid={} --regid={} --clear-groups --",
+            Cgroups::own_name(), home, home, who, who);
         for (const auto& word : first) script += " '" + word + "'";
         script += fmt::format(" {} --user --unit={}.service", manager, service);
         fs::remove(home + "/said");
-        Running running(0, {find_tool("unshare"), "-m", "/bin/sh", "-c", script});
-        Tried tried;
+        return Running(0, {find_tool("unshare"), "-m", "/bin/sh", "-c", script});
+    }
+    // What the service wrote. The manager has ended then.
+    std::string outcome(Running& running) const {
+        std::string outcome;
         const auto end = std::chrono::steady_clock::now() + patience();
-        while (tried.service.empty() && std::chrono::steady_clock::now() < end) {
+        while (outcome.empty() && std::chrono::steady_clock::now() < end) {
             (void)running.says("$^", {}, std::chrono::milliseconds(100));  // it must not wait for who reads
-            std::getline(std::ifstream(home + "/said"), tried.service);
+            std::getline(std::ifstream(home + "/said"), outcome);
         }
         running.interrupt();
-        tried.manager = running.said();
-        return tried;
+        return outcome;
     }
+    struct Tried {
+        std::string service, manager;  // what they said
+    };
     Tried under_grant(const std::string& service, const std::string& text) {
         daemon.write_grant(grant, text);
         EXPECT_EQ(daemon.tool({"grant", "reload"}).status, 0);
-        return start(service, {beside("bin/bpfwarden"), "run", "--map-root", "--grant", grant, "--"});
+        auto running = start(nobody, {beside("bin/bpfwarden"), "run", "--map-root", "--grant", grant, "--"}, service);
+        auto said = outcome(running);
+        return {said, running.said()};
     }
 
     Cgroups cgroups;
@@ -103,7 +107,8 @@ class UserManager : public ::testing::Test {
 };
 
 TEST_F(UserManager, CutsAServiceOffUnderTheGrant) {
-    EXPECT_EQ(start("cut", {}).service, "connected") << "control: without a grant the setting does nothing";
+    auto without_grant = start(nobody, {}, "cut");
+    EXPECT_EQ(outcome(without_grant), "connected") << "control: without a grant the setting does nothing";
     EXPECT_EQ(under_grant("free", example_grant(grant)).service, "connected");
     EXPECT_EQ(under_grant("cut", example_grant(grant)).service, "cut off");
     EXPECT_FALSE(daemon.audit({R"("operation":"attach cgroup_inet_egress)", R"("verdict":"allowed")"}).empty());
@@ -115,6 +120,13 @@ TEST_F(UserManager, DoesNotWithOneEntryLess) {
         EXPECT_EQ(tried.service, "connected") << entry;
         EXPECT_THAT(tried.manager, HasSubstr("bpfwarden run: refused")) << entry;
     }
+}
+
+TEST_F(UserManager, WhatIsLearnedIsJustEnough) {
+    expect_just_enough(daemon, {.name = "learned",
+                                .start = [&](uid_t who, const Words& first) { return start(who, first, "cut"); },
+                                .map_root = true,
+                                .does_it = [&](Running& running, auto) { return outcome(running) == "cut off"; }});
 }
 
 }  // namespace
