@@ -176,6 +176,7 @@ TEST_F(Bpftool, AttachesToItsControlGroupAlone) {
 }
 
 TEST_F(Bpftool, WhatIsLearnedFromItIsJustEnough) {
+    BW_SAME_ON_EVERY_KERNEL();
     const auto script = fmt::format(
         "PATH=$PATH:/usr/sbin; cd {}; own={}; map={}/own/mine; set -e; trap 'kill $! 2>/dev/null; rm -f $map' EXIT;"
         "bpftool map create $map type hash key 4 value 4 entries 4 name mine; ./hold_object socket_gate.bpf.o &"
