@@ -242,11 +242,13 @@ class PolicyHammer : public PolicyGuest {
         std::vector<std::pair<pid_t, Shared*>> others;
         for (long i = 0; i < ::sysconf(_SC_NPROCESSORS_ONLN); ++i) {
             const auto path = room + "shared-" + std::to_string(i);
+            ::unlink(path.c_str());  // what a run before has left in it
             auto* ours = shared(path);
             openers[static_cast<std::uint32_t>(start(actor, open_all_the_time, {path}))] = ours;
         }
         for (const auto& [who, word] : {std::pair{actor, "confined"}, {nobody, "unconfined"}}) {
             const auto path = room + "shared-" + word;
+            ::unlink(path.c_str());  // what a run before has left in it
             auto* ours = shared(path);
             others.emplace_back(start(who, do_other_things, {path, word}), ours);
         }

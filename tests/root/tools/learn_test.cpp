@@ -30,6 +30,7 @@ TEST_P(Learn, IsJustEnough) {
 }
 
 TEST(LearnOne, OfAProgramThatIsLinkedStatically) {
+    BW_SAME_ON_EVERY_KERNEL();
     Daemon daemon;
     expect_just_enough(daemon, {.name = "getppid-counter",
                                 .start = of_command({for_others(daemon, helper("static_watch_getppid")), "1"}),

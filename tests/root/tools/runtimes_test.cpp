@@ -83,6 +83,7 @@ class Runtimes : public ::testing::TestWithParam<std::string> {
 class DeviceRules : public Runtimes {
   protected:
     void SetUp() override {
+        BW_IN_ONE_GUEST("lts");
         Runtimes::SetUp();
         if (GetParam() == "crun" && !may_lock_memory_without_end())
             GTEST_SKIP() << "crun wants an unlimited RLIMIT_MEMLOCK before it sets device rules, and root may not "
@@ -146,6 +147,7 @@ TEST_P(DeviceRules, WhatIsLearnedIsJustEnough) {
 class Listeners : public Runtimes {
   protected:
     void SetUp() override {
+        BW_IN_ONE_GUEST("floor");
         Runtimes::SetUp();
         for (const auto& file : {helper("hold_object"), beside("examples/socket_gate.bpf.o")})
             fs::copy_file(file, bundle + "/rootfs/" + fs::path(file).filename().string());

@@ -48,6 +48,7 @@ class Server {
 class UserManager : public ::testing::Test {
   protected:
     void SetUp() override {
+        BW_IN_ONE_GUEST("edge");
         if (::access(manager.c_str(), X_OK) != 0) GTEST_SKIP() << "not installed on this machine: systemd (make deps)";
         fs::create_directories(home + "/.config/systemd/user");
         fs::create_directory(home + "/run");
