@@ -236,7 +236,6 @@ class Worker : public intercept::Broker {
         const int number = listener.get();
         if (!watch(listener, EPOLLIN, tag(Source::listener, static_cast<std::uint64_t>(number))))
             return fail_with(Error::from_errno(errno, "watching the listener"));
-        kernel::take_turns(listener);
         const bool by_user = setup_.opener_uid != 0 && !state_.machine.needs_ptrace;
         const auto owner =
             by_user ? std::optional(wire::Sender{0, setup_.opener_uid, message.sender->gid}) : std::nullopt;

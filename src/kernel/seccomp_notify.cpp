@@ -47,10 +47,6 @@ Result<> add(FdRef listener, seccomp_notif_addfd added) {
 
 bool is_listener(FdRef fd) { return kernel_calls_it(fd, "anon_inode:seccomp notify"); }
 
-void take_turns(FdRef listener) {
-    (void)::ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-}
-
 Result<std::optional<WaitingCall>> receive_call(FdRef listener) {
     WithRoom<seccomp_notif> notification;
     if (auto got = call(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification, "receiving a system call"); !got) {

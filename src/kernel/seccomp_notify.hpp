@@ -25,9 +25,6 @@ struct WaitingCall {
 
 bool is_listener(FdRef fd);
 
-// Caller and answerer take turns on one processor, and no other has to be woken for either (Linux 6.6; else nothing).
-void take_turns(FdRef listener);
-
 // The next one; nothing if it was gone before it could be received. Blocks where none waits: poll(2) says when one
 // does.
 Result<std::optional<WaitingCall>> receive_call(FdRef listener);
